@@ -57,9 +57,11 @@ RECORDED_FLAGS = (
 # ... and these can't be other ones: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
-# The graph is so small that handing its ops to a thread pool takes longer than running
-# them: a negative number runs each op in the thread that calls sess.run().
-SESSION_CONFIG = tf.ConfigProto(inter_op_parallelism_threads=-1)
+# The model is so small that a GPU or a pool of threads costs more than it saves: with a
+# negative number of threads, ops run in the thread that calls sess.run().
+SESSION_CONFIG = tf.ConfigProto(
+    device_count={'GPU': 0}, inter_op_parallelism_threads=-1
+)
 
 
 def placeholder_inputs(batch_size):
@@ -487,7 +489,7 @@ def flag_parser(prog='fully_connected_feed'):
     parser.add_argument(
         '--resume',
         action='store_true',
-        help='go on from the newest checkpoint in --log_dir, and its flags',
+        help='go on from the newest checkpoint in --log_dir with its flags',
     )
     return parser
 

@@ -1,0 +1,78 @@
+"""What several tests share: generated digits, and the program as a user starts it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import generate_digits
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
+
+
+@pytest.fixture(scope='session')
+def digits_dir(tmp_path_factory):
+    """A folder with 7,000 generated training digits and 1,000 for testing."""
+    directory = str(tmp_path_factory.mktemp('digits'))
+    generate_digits.generate(directory, train=7000, test=1000)
+    return directory
+
+
+@pytest.fixture(scope='session')
+def mnist_dir():
+    """The folder with the real MNIST that MNIST_DATA_DIR names."""
+    directory = os.environ.get('MNIST_DATA_DIR')
+    if not directory:
+        pytest.skip('MNIST_DATA_DIR names no folder with the real MNIST')
+    return directory
+
+
+@pytest.fixture
+def start():
+    """Returns a function that starts the program and ends it with the test.
+
+    It takes the flags and returns the subprocess.Popen, whose output is text.
+    """
+    started = []
+
+    def start(*flags):
+        process = subprocess.Popen(
+            [sys.executable, PROGRAM] + [str(flag) for flag in flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run(start):
+    """Returns a function that runs the program with flags to its end.
+
+    It returns the exit status, the lines of stdout, and the lines of stderr that the
+    program itself wrote, without those of TensorFlow's import.
+    """
+
+    def run(*flags):
+        process = start(*flags)
+        stdout, stderr = process.communicate()
+        return process.returncode, stdout.splitlines(), own_lines(stderr)
+
+    return run
+
+
+def own_lines(stderr):
+    """The lines of stderr less those that TensorFlow prints while it is imported."""
+    imports = re.compile(
+        r'WARNING: All log messages before absl::InitializeLog|I0000 |To enable the foll'
+    )
+    return [line for line in stderr.splitlines() if not imports.match(line)]
