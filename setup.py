@@ -8,7 +8,7 @@ with open('README.md', encoding='utf-8') as f:
 setup(
     name='tensorflow-mechanics-101',
     version='1.0.0',
-    description='TensorFlow Mechanics 101, the MNIST tutorial, on the TensorFlow of today',
+    description='The MNIST tutorial of TensorFlow 1.x on the TensorFlow of today',
     long_description=long_description,
     long_description_content_type='text/markdown',
     license='Apache-2.0',

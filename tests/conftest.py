@@ -73,6 +73,6 @@ def run(start):
 def own_lines(stderr):
     """The lines of stderr less those that TensorFlow prints while it is imported."""
     imports = re.compile(
-        r'WARNING: All log messages before absl::InitializeLog|I0000 |To enable the foll'
+        r'WARNING: All log messages before absl|I0000 |To enable the following'
     )
     return [line for line in stderr.splitlines() if not imports.match(line)]
