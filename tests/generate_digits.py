@@ -69,16 +69,19 @@ def draw(labels, rng):
 
 
 def write_idx(path, shape, blocks):
-    """Writes arrays of uint8 as one gzip'ed IDX file of this shape."""
-    with open(path + '.tmp', 'wb') as f:
+    """Writes arrays of uint8 as a gzip'ed IDX file of this shape, whole or not at all."""
+    temporary = open(path + '.tmp', 'wb')
+    try:
         # No time stamp and no name in it: the same digits are the same bytes.
-        with gzip.GzipFile('', 'wb', compresslevel=1, fileobj=f, mtime=0) as packed:
-            packed.write(
-                struct.pack('>%dI' % (1 + len(shape)), 2048 + len(shape), *shape)
-            )
+        with temporary, gzip.GzipFile('', 'wb', 1, temporary, mtime=0) as packed:
+            header = (2048 + len(shape),) + shape
+            packed.write(struct.pack('>%dI' % len(header), *header))
             for block in blocks:
                 packed.write(block.tobytes())
-    os.rename(path + '.tmp', path)
+        os.rename(temporary.name, path)
+    except BaseException:
+        os.remove(temporary.name)
+        raise
 
 
 def generate(directory, train=60000, test=10000, seed=0):
@@ -113,6 +116,13 @@ def generate(directory, train=60000, test=10000, seed=0):
         write_idx(paths[name, ('labels', 1)], (count,), [labels])
 
 
+def whole_number(text):
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('directory', metavar='DIR', help='where the files go')
@@ -123,7 +133,7 @@ def main():
     ):
         parser.add_argument(
             '--' + name,
-            type=int,
+            type=whole_number,
             default=default,
             metavar='N',
             help=text + ' (default: %(default)s)',
