@@ -28,6 +28,7 @@ setup(
     ],
     extras_require={
         'tf1': ['tensorflow==1.15.5', 'protobuf<3.21'],
-        'test': ['pytest', 'hypothesis', 'ruff'],
+        'test': ['pytest', 'hypothesis', 'ruff', 'selenium'],
+        'plot': ['matplotlib'],
     },
 )

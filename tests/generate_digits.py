@@ -69,7 +69,7 @@ def draw(labels, rng):
 
 
 def write_idx(path, shape, blocks):
-    """Writes arrays of uint8 as a gzip'ed IDX file of this shape, whole or not at all."""
+    """Writes arrays of uint8 as one gzip'ed IDX file, whole or not at all."""
     temporary = open(path + '.tmp', 'wb')
     try:
         # No time stamp and no name in it: the same digits are the same bytes.
