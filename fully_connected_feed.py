@@ -195,12 +195,7 @@ def run_training():
                 return
             data_sets.train.skip(FLAGS.batch_size, start_step)
             prepare_log_dir()
-            summary_writer = tf.summary.FileWriter(
-                FLAGS.log_dir, sess.graph, filename_suffix=EVENT_SUFFIX
-            )
-            # TensorBoard drops what an earlier run wrote for this step and later ones.
-            started = tf.SessionLog(status=tf.SessionLog.START)
-            summary_writer.add_session_log(started, global_step=start_step)
+            summary_writer = open_summary_writer(sess.graph, start_step)
 
             for step in xrange(start_step, FLAGS.max_steps):
                 start_time = time.time()
@@ -219,15 +214,13 @@ def run_training():
                     summary_writer.add_summary(summary_str, step)
                     summary_writer.flush()
 
-                is_due = (
-                    step + 1
-                ) % FLAGS.eval_steps == 0 or step + 1 == FLAGS.max_steps
-                if is_due or received:
+                if is_due(step) or received:
                     # A checkpoint comes last: its weights are sound, and a run that is
                     # resumed from it finds all that came before it written.
                     check_finite(step + 1, sess.run(loss, feed_dict=feed_dict))
-                    if is_due:
-                        summary_writer.add_summary(evaluate(sess, *eval_args), step)
+                    if is_due(step):
+                        precisions = evaluate(sess, *eval_args)
+                        summary_writer.add_summary(precisions, step)
                         summary_writer.flush()
                     save_checkpoint(sess, saver, step)
                     if received:
@@ -249,6 +242,11 @@ def check_data_sets(data_sets):
         )
 
 
+def is_due(step):
+    """Whether an evaluation and a checkpoint come after this step."""
+    return (step + 1) % FLAGS.eval_steps == 0 or step + 1 == FLAGS.max_steps
+
+
 def check_finite(step, loss_value):
     """Raises a ValueError if the loss at this step is NaN or infinite."""
     if not math.isfinite(loss_value):
@@ -256,6 +254,17 @@ def check_finite(step, loss_value):
             'step %d: the loss is %s; try a --learning_rate below %s'
             % (step, loss_value, FLAGS.learning_rate)
         )
+
+
+def open_summary_writer(graph, start_step):
+    """Returns a FileWriter of events from this step on ("Visualize the Status")."""
+    summary_writer = tf.summary.FileWriter(
+        FLAGS.log_dir, graph, filename_suffix=EVENT_SUFFIX
+    )
+    # TensorBoard drops what a run before has written for this step and later ones.
+    started = tf.SessionLog(status=tf.SessionLog.START)
+    summary_writer.add_session_log(started, global_step=start_step)
+    return summary_writer
 
 
 def save_checkpoint(sess, saver, step):
