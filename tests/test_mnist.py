@@ -13,7 +13,7 @@ import input_data
 import mnist
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
-TF1 = tf.__version__.startswith('1.')
+TF_VERSION = '.'.join(tf.__version__.split('.')[:2])
 
 
 class Model(object):
@@ -115,11 +115,14 @@ def nodes(graph):
 def test_graph_is_node_for_node_what_the_original_builds():
     with built_graph().as_default() as graph:
         tf.summary.merge_all()
-        if tf.__version__.startswith('2.21'):
+        if TF_VERSION == '2.21':
             assert len(nodes(graph)) == 130
         tf.global_variables_initializer()
         tf.train.Saver()
-    with open(os.path.join(DATA, 'graph-%s.json' % ('1.15' if TF1 else '2.21'))) as f:
+    recorded = os.path.join(DATA, 'graph-%s.json' % TF_VERSION)
+    if not os.path.exists(recorded):
+        pytest.skip("the original's graph on this TensorFlow is not recorded")
+    with open(recorded) as f:
         assert nodes(graph) == json.load(f)
 
 
