@@ -38,7 +38,7 @@ SHA256 = {
     TEST_IMAGES: '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6',
     TEST_LABELS: 'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6',
 }
-CONNECT_TIMEOUT = 3.05  # seconds
+CONNECT_TIMEOUT = 1.5  # seconds for each address of a host, and some have a dozen
 READ_TIMEOUT = 10  # seconds without a byte
 
 IMAGES_MAGIC = 2051  # IDX: unsigned bytes (8 * 256), 3 dimensions
@@ -396,7 +396,8 @@ def _read_pair(folder, images_name, labels_name, one_hot):
         labels = extract_labels(f, one_hot=one_hot)
     if len(images) != len(labels):
         raise ValueError(
-            '%s: %d images in %s, but %d labels in %s'
+            '%s: %d images in %s, but %d labels in %s; delete both to have them'
+            ' downloaded again'
             % (folder, len(images), images_name, len(labels), labels_name)
         )
     return images, labels
@@ -462,9 +463,9 @@ def _download_absent(folder, urls):
     dead_hosts = {}  # from host to why, so that no file waits for it again
     for filename in urls:
         path = os.path.join(folder, filename)
-        if os.path.exists(path):
+        if os.path.lexists(path):  # a link that leads nowhere is the user's as well
             continue
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder or '.', exist_ok=True)
         reasons = []
         for url in urls[filename]:
             reason = _download(url, path, dead_hosts)
@@ -503,18 +504,25 @@ def _download(url, path, dead_hosts):
     host = urllib.parse.urlsplit(url).netloc
     if host in dead_hosts:
         return dead_hosts[host]
-    folder, filename = os.path.split(path)
+    folder, filename = os.path.split(os.path.abspath(path))  # pooch expands a '~'
     known_hash = SHA256.get(filename) if url.startswith(tuple(MIRRORS)) else None
+
+    def keep_packed(response, **kwargs):
+        response.raw.headers.pop('Content-Encoding', None)
+
     fetch = pooch.HTTPDownloader(
         progressbar=True,
         timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-        headers={'Accept-Encoding': 'identity'},  # the file's own gzip, as it is
+        headers={'Accept-Encoding': 'identity'},  # the file's own gzip, as it is ...
+        hooks={'response': keep_packed},  # ... whatever the server calls it
     )
 
     def fetch_and_check(url, temporary, pooch):
         fetch(url, temporary, pooch)
         if known_hash is None:
             _check_claim(filename, temporary)
+        if os.path.lexists(path):  # the user's, or another run's, in the meantime
+            raise FileExistsError(path)
         os.chmod(temporary, 0o644)  # temporary files are their owner's alone
 
     pooch.get_logger().setLevel('WARNING')
@@ -529,8 +537,12 @@ def _download(url, path, dead_hosts):
         return type(error).__name__
     except ValueError as error:
         return 'SHA-256 is not the published one' if known_hash else str(error)
+    except FileExistsError:
+        return None
     except OSError as error:
-        raise OSError('cannot write %s: %s' % (path, error.strerror)) from error
+        raise OSError(
+            'cannot write %s: %s' % (path, error.strerror or error)
+        ) from error
 
 
 def _check_claim(filename, path):
