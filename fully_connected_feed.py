@@ -57,10 +57,12 @@ RECORDED_FLAGS = (
 # ... and these can't be other ones: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
-# The model is so small that a GPU or a pool of threads costs more than it saves: with a
-# negative number of threads, ops run in the thread that calls sess.run().
+# The model is so small that a GPU or other threads cost more than they save: all ops run
+# in the thread that calls sess.run().
 SESSION_CONFIG = tf.ConfigProto(
-    device_count={'GPU': 0}, inter_op_parallelism_threads=-1
+    device_count={'GPU': 0},
+    inter_op_parallelism_threads=-1,
+    intra_op_parallelism_threads=1,
 )
 
 
