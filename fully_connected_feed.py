@@ -9,6 +9,7 @@ directory, signals. The flags stand last.
 
 import argparse
 import contextlib
+import gc
 import math
 import os
 import random
@@ -17,6 +18,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # read when TensorFlow is imported
@@ -38,7 +40,7 @@ LOCK_FILE = 'fully_connected_feed.lock'
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
     r'checkpoint(\.tmp\w+)?'
-    r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.tempstate\d+)?'
+    r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
     r'|events\.out\.tfevents\..+\.fully_connected_feed'
     r'|fully_connected_feed\.flags(\.tmp)?'
 )
@@ -57,7 +59,7 @@ RECORDED_FLAGS = (
 # ... and these can't be other ones: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
-# The model is so small that a GPU or other threads cost more than they save: all ops run
+# The model is so small that a GPU or more threads cost more than they save: all ops run
 # in the thread that calls sess.run().
 SESSION_CONFIG = tf.ConfigProto(
     device_count={'GPU': 0},
@@ -213,8 +215,7 @@ def run_training():
                         'Step %d: loss = %.2f (%.3f sec)' % (step, loss_value, duration)
                     )
                     summary_str = sess.run(summary, feed_dict=feed_dict)
-                    summary_writer.add_summary(summary_str, step)
-                    summary_writer.flush()
+                    write_summary(summary_writer, summary_str, step)
 
                 if is_due(step) or received:
                     # A checkpoint comes last: its weights are sound, and a run that is
@@ -222,8 +223,7 @@ def run_training():
                     check_finite(step + 1, sess.run(loss, feed_dict=feed_dict))
                     if is_due(step):
                         precisions = evaluate(sess, *eval_args)
-                        summary_writer.add_summary(precisions, step)
-                        summary_writer.flush()
+                        write_summary(summary_writer, precisions, step)
                     save_checkpoint(sess, saver, step)
                     if received:
                         stop(received[0], step)
@@ -258,30 +258,42 @@ def check_finite(step, loss_value):
         )
 
 
+@contextlib.contextmanager
+def naming_log_dir(what):
+    """Turns what TensorFlow raises when it can't write into an OSError of one line."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise OSError(
+            'cannot write %s to %s (%s): is the disk full?'
+            % (what, FLAGS.log_dir, type(error).__name__)
+        ) from error
+
+
 def open_summary_writer(graph, start_step):
     """Returns a FileWriter of events from this step on ("Visualize the Status")."""
-    summary_writer = tf.summary.FileWriter(
-        FLAGS.log_dir, graph, filename_suffix=EVENT_SUFFIX
-    )
-    # TensorBoard drops what a run before has written for this step and later ones.
-    started = tf.SessionLog(status=tf.SessionLog.START)
-    summary_writer.add_session_log(started, global_step=start_step)
+    with naming_log_dir('events'):
+        summary_writer = tf.summary.FileWriter(
+            FLAGS.log_dir, graph, filename_suffix=EVENT_SUFFIX
+        )
+        # TensorBoard drops what a run before has written for this step and later ones.
+        started = tf.SessionLog(status=tf.SessionLog.START)
+        summary_writer.add_session_log(started, global_step=start_step)
     return summary_writer
 
 
-def save_checkpoint(sess, saver, step):
-    """Writes the weights after this step to the log directory ("Save a Checkpoint").
+def write_summary(summary_writer, summary_str, step):
+    """Writes a summary to the event file at once, so that no kill takes it back."""
+    with naming_log_dir('events'):
+        summary_writer.add_summary(summary_str, step)
+        summary_writer.flush()
 
-    Raises:
-        OSError: naming the checkpoint, if it can't be written.
-    """
+
+def save_checkpoint(sess, saver, step):
+    """Writes the weights after this step to the log directory ("Save a Checkpoint")."""
     checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
-    try:
+    with naming_log_dir('model.ckpt-%d' % step):
         saver.save(sess, checkpoint_file, global_step=step)
-    except (tf.errors.OpError, ValueError) as error:
-        raise OSError(
-            'cannot write %s-%d (%s)' % (checkpoint_file, step, type(error).__name__)
-        ) from error
 
 
 def restore_newest(sess, saver):
@@ -352,9 +364,12 @@ def prepare_log_dir():
     if FLAGS.fake_data:
         flags.append('--fake_data\n')
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
-    with open(path + '.tmp', 'w', errors='surrogateescape') as f:
-        f.writelines(flags)
-    os.replace(path + '.tmp', path)
+    try:
+        with open(path + '.tmp', 'w', errors='surrogateescape') as f:
+            f.writelines(flags)
+        os.replace(path + '.tmp', path)
+    except OSError as error:  # a full disk is noticed without the name of the file
+        raise OSError('cannot write %s: %s' % (path, error.strerror)) from error
 
 
 @contextlib.contextmanager
@@ -557,6 +572,10 @@ def console_main():
     """The command: parses the flags and ends every error in one line on stderr."""
     global FLAGS
     sys.stdout.reconfigure(line_buffering=True)  # a status line shows when it is due
+    gc.freeze()  # or the exit would look through all that TensorFlow's import has made
+    # What goes wrong in the FileWriter's thread is told once, by the thread that waits.
+    threading.excepthook = lambda args: None
+    tf.logging.set_verbosity(tf.logging.FATAL)
     try:
         FLAGS = parse_flags(sys.argv[1:])
         main(sys.argv)
