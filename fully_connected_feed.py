@@ -272,9 +272,11 @@ def naming_log_dir(what):
 
 def open_summary_writer(graph, start_step):
     """Returns a FileWriter of events from this step on ("Visualize the Status")."""
+    # An event file is named for the second; the step keeps runs in one second apart.
+    filename_suffix = '.%010d%s' % (start_step, EVENT_SUFFIX)
     with naming_log_dir('events'):
         summary_writer = tf.summary.FileWriter(
-            FLAGS.log_dir, graph, filename_suffix=EVENT_SUFFIX
+            FLAGS.log_dir, graph, filename_suffix=filename_suffix
         )
         # TensorBoard drops what a run before has written for this step and later ones.
         started = tf.SessionLog(status=tf.SessionLog.START)
@@ -306,12 +308,10 @@ def restore_newest(sess, saver):
     Raises:
         ValueError: naming the flags, if the layers of a checkpoint have other sizes.
     """
-    names = os.listdir(FLAGS.log_dir)
-    matches = filter(None, map(re.compile(r'model\.ckpt-(\d+)\.index$').match, names))
-    paths = [
-        os.path.join(FLAGS.log_dir, 'model.ckpt-%d' % step)
-        for step in sorted(int(match.group(1)) for match in matches)
-    ]
+    index = re.compile(r'model\.ckpt-(\d+)\.index')
+    matches = filter(None, map(index.fullmatch, os.listdir(FLAGS.log_dir)))
+    steps = sorted(int(match.group(1)) for match in matches)
+    paths = [os.path.join(FLAGS.log_dir, 'model.ckpt-%d' % step) for step in steps]
     while paths:
         try:
             saver.restore(sess, paths[-1])
@@ -337,6 +337,10 @@ def restore_newest(sess, saver):
         else:
             saver.recover_last_checkpoints(paths)
             return tf.train.global_step(sess, 'global_step:0')
+    if steps and not os.path.exists(os.path.join(FLAGS.log_dir, FLAGS_FILE)):
+        raise ValueError(
+            '--log_dir %s holds checkpoints, but none of this model' % FLAGS.log_dir
+        )
     tell('no checkpoint in %s; starting at step 0' % FLAGS.log_dir)
     return 0
 
@@ -349,16 +353,20 @@ def prepare_log_dir():
             earlier run has recorded as its own.
     """
     if not FLAGS.resume:
-        names = list(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
+        names = [
+            name
+            for name in os.listdir(FLAGS.log_dir)
+            if RUN_FILES.fullmatch(name)
+            and not os.path.isdir(os.path.join(FLAGS.log_dir, name))
+        ]
         if names and FLAGS_FILE not in names:
             raise ValueError(
                 '--log_dir %s holds %s, and no %s tells whose it is;'
                 ' choose another directory, or go on from it with --resume'
                 % (FLAGS.log_dir, names[0], FLAGS_FILE)
             )
-        for name in names:
-            if name != FLAGS_FILE:  # it stays until the new one takes its place
-                os.remove(os.path.join(FLAGS.log_dir, name))
+        for name in sorted(names, key=FLAGS_FILE.__eq__):  # the record goes last
+            os.remove(os.path.join(FLAGS.log_dir, name))
 
     flags = ['--%s=%s\n' % (name, getattr(FLAGS, name)) for name in RECORDED_FLAGS]
     if FLAGS.fake_data:
@@ -424,7 +432,8 @@ def stop(signum, step):
 
 def tell(message):
     """Prints a message as one line on stderr."""
-    print('fully_connected_feed:', ' '.join(str(message).split()), file=sys.stderr)
+    line = ' '.join(str(message).splitlines())
+    print('fully_connected_feed:', line, file=sys.stderr)
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -459,7 +468,7 @@ def directory(text):
 def flag_parser(prog='fully_connected_feed'):
     """Returns the parser of the flags, with the defaults of TensorFlow 1.x."""
     root = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
-    rate = number(float, lambda x: 0 < x < math.inf, 'a positive number')
+    rate = number(float, lambda x: 1e-37 < x < 3.4e38, 'a positive float32 number')
     positive = number(int, lambda n: 0 < n < 2**31, 'a positive whole number')
     steps = number(int, lambda n: 0 <= n < 2**31, 'a whole number, 0 or more')
     seed = number(int, lambda n: 0 <= n < 2**32, 'a whole number from 0 to 2**32 - 1')
@@ -571,7 +580,8 @@ def main(_):
 def console_main():
     """The command: parses the flags and ends every error in one line on stderr."""
     global FLAGS
-    sys.stdout.reconfigure(line_buffering=True)  # a status line shows when it is due
+    if sys.stdout:  # nobody may want it
+        sys.stdout.reconfigure(line_buffering=True)  # a line shows when it is due
     gc.freeze()  # or the exit would look through all that TensorFlow's import has made
     # What goes wrong in the FileWriter's thread is told once, by the thread that waits.
     threading.excepthook = lambda args: None

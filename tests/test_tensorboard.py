@@ -1,0 +1,206 @@
+"""The real TensorBoard shows a finished run: the curves and the graph.
+
+    python tests/test_tensorboard.py LOG_DIR FOLDER
+
+takes the browser test's screenshots of any run. SCREENSHOTS_DIR in the environment
+names a folder that keeps those of the test.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from conftest import PROGRAM
+
+PATIENCE = 240  # seconds after which TensorBoard or its page counts as hung
+CURVES = {
+    'loss': [0, 100, 200, 300, 400, 500],
+    'precision/train': [199, 399, 599],
+    'precision/validation': [199, 399, 599],
+    'precision/test': [199, 399, 599],
+}
+SCOPES = {'hidden1', 'hidden2', 'softmax_linear'}
+CHROMIUM_FLAGS = (
+    '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync'
+    ' --disable-background-networking --disable-component-update --no-proxy-server'
+)
+
+# Most of the page is in shadow roots, which querySelectorAll() does not look into.
+FIND_ALL = """
+const findAll = (root, selector) => [...root.querySelectorAll('*')].flatMap(
+  e => (e.matches(selector) ? [e] : []).concat(
+    e.shadowRoot ? findAll(e.shadowRoot, selector) : []));
+const isSeen = e => e.getBoundingClientRect().width > 0;
+"""
+# From the tag of each chart to how many points its line goes through.
+CHARTS = """
+const charts = {};
+for (const card of findAll(document, 'tf-scalar-card'))
+  for (const line of findAll(card.shadowRoot || card, 'path.line').filter(isSeen))
+    charts[card.tag] = (line.getAttribute('d') || '').split('L').length;
+return charts;
+"""
+NODES = """
+const nodes = findAll(document, 'g.node').filter(isSeen);
+return nodes.map(node => node.getAttribute('data-name'));
+"""
+
+
+def wait_for(look, wanted):
+    """Looks until it sees what is wanted, the same twice running, or PATIENCE ends."""
+    deadline = time.monotonic() + PATIENCE
+    before, seen = None, look()
+    while seen != before or not wanted(seen):
+        assert time.monotonic() < deadline, seen
+        time.sleep(1)
+        before, seen = seen, look()
+    return seen
+
+
+@contextlib.contextmanager
+def tensorboard(log_dir):
+    """Runs TensorBoard; yields the URL of its page."""
+    command = [sys.executable, '-m', 'tensorboard.main', '--logdir', log_dir]
+    command += ['--host', '127.0.0.1', '--port', '0']  # 0: whichever is free
+    with tempfile.TemporaryFile('w+') as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        address = re.compile(r'at (http://127\.0\.0\.1:\d+/)')
+
+        def look():
+            output.seek(0)
+            return output.read()
+
+        try:
+            wait_for(
+                look,
+                lambda text: address.search(text) or process.poll() is not None,
+            )
+            found = address.search(look())
+            assert found, look()
+            yield found.group(1)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def get(url, **query):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url + '?' + urllib.parse.urlencode(query), timeout=60) as page:
+        return page.read().decode()
+
+
+def served_curves(url):
+    """The steps of each scalar, once the event file is read to its end."""
+
+    def look():
+        tags = json.loads(get(url + 'data/plugin/scalars/tags')).get('.', ())
+        curves = {}
+        for tag in tags:
+            points = get(url + 'data/plugin/scalars/scalars', tag=tag, run='.')
+            curves[tag] = [step for _, step, _ in json.loads(points)]
+        return curves
+
+    return wait_for(look, bool)
+
+
+@contextlib.contextmanager
+def browser():
+    """Starts Chromium; yields Selenium's driver of it."""
+    webdriver = pytest.importorskip('selenium.webdriver')
+    service = pytest.importorskip('selenium.webdriver.chrome.service')
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which('chromium')
+    with tempfile.TemporaryDirectory() as profile:
+        for flag in CHROMIUM_FLAGS.split() + ['--user-data-dir=' + profile]:
+            options.add_argument(flag)
+        driver = webdriver.Chrome(
+            options=options, service=service.Service(shutil.which('chromedriver'))
+        )
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+def photograph(driver, page, size, look, wanted, path):
+    """Opens a page, waits for what is wanted, and photographs it once it settles."""
+    metrics = dict(width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
+    driver.get('about:blank')  # else another fragment would not load the page anew
+    driver.get(page)
+    seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
+    picture = wait_for(driver.get_screenshot_as_png, bool)
+    with open(path, 'wb') as f:
+        f.write(picture)
+    return seen
+
+
+def photograph_run(url, folder):
+    """Takes both screenshots; returns the charts and the graph's nodes seen in them."""
+    points = {tag: len(steps) for tag, steps in served_curves(url).items()}
+    with browser() as driver:
+        charts = photograph(
+            driver,
+            url + '#scalars&_smoothingWeight=0',
+            (1200, 1190),
+            CHARTS,
+            lambda seen: seen == points,
+            os.path.join(folder, 'tensorboard-curves.png'),
+        )
+        nodes = photograph(
+            driver,
+            url + '#graphs',
+            (1200, 700),
+            NODES,
+            SCOPES.issubset,
+            os.path.join(folder, 'tensorboard-graph.png'),
+        )
+    return charts, nodes
+
+
+@pytest.fixture(scope='module')
+def url(digits_dir, tmp_path_factory):
+    """Where TensorBoard shows a finished run of 600 steps."""
+    log_dir = str(tmp_path_factory.mktemp('run'))
+    flags = ['--input_data_dir', digits_dir, '--log_dir', log_dir, '--seed', '1']
+    flags += ['--max_steps', '600', '--eval_steps', '200']
+    subprocess.check_call([sys.executable, PROGRAM] + flags, stdout=subprocess.DEVNULL)
+    with tensorboard(log_dir) as url:
+        yield url
+
+
+def test_curves_are_served_with_their_steps(url):
+    assert served_curves(url) == CURVES
+
+
+def test_graph_is_served_with_its_scopes(url):
+    served_curves(url)  # so it is loaded
+    graph = get(url + 'data/plugin/graphs/graph', run='.', large_attrs_key='')
+    names = re.findall(r'^  name: "([^"]+)"', graph, re.MULTILINE)
+    assert {name.split('/')[0] for name in names} >= SCOPES
+
+
+@pytest.mark.skipif(
+    not (shutil.which('chromium') and shutil.which('chromedriver')),
+    reason='Chromium or chromedriver is missing',
+)
+def test_curves_and_graph_are_drawn_in_a_browser(url, tmp_path):
+    folder = os.environ.get('SCREENSHOTS_DIR') or str(tmp_path)
+    charts, nodes = photograph_run(url, folder)
+    assert charts == {tag: len(steps) for tag, steps in CURVES.items()}
+    assert SCOPES <= set(nodes)
+
+
+if __name__ == '__main__':
+    with tensorboard(sys.argv[1]) as page_url:
+        photograph_run(page_url, sys.argv[2])
