@@ -24,6 +24,7 @@ setup(
         'six',
         'filelock',  # one run in a log directory
         'pooch',  # downloads
+        'requests',  # what pooch downloads with, for its exceptions
         'tqdm',  # their progress
     ],
     extras_require={

@@ -21,13 +21,22 @@ def digits_dir(tmp_path_factory):
     return directory
 
 
+def folder_named_by(variable):
+    if not os.environ.get(variable):
+        pytest.skip('%s names no folder; see CONTRIBUTING.md' % variable)
+    return os.environ[variable]
+
+
 @pytest.fixture(scope='session')
 def mnist_dir():
-    """The folder with the real MNIST that MNIST_DATA_DIR names."""
-    directory = os.environ.get('MNIST_DATA_DIR')
-    if not directory:
-        pytest.skip('MNIST_DATA_DIR names no folder with the real MNIST')
-    return directory
+    """A folder with the real MNIST."""
+    return folder_named_by('MNIST_DATA_DIR')
+
+
+@pytest.fixture(scope='session')
+def reference_dir():
+    """A folder with numbers recorded from TensorFlow 1.3."""
+    return folder_named_by('TF13_REFERENCE_DIR')
 
 
 @pytest.fixture

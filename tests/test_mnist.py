@@ -56,15 +56,6 @@ def batch():
     return images, rng.randint(0, 10, 20).astype(np.int32)
 
 
-@pytest.fixture(scope='session')
-def reference_dir():
-    """The folder with what TensorFlow 1.3 gave that TF13_REFERENCE_DIR names."""
-    directory = os.environ.get('TF13_REFERENCE_DIR')
-    if not directory:
-        pytest.skip('TF13_REFERENCE_DIR names no folder with numbers of TensorFlow 1.3')
-    return directory
-
-
 def forward(weights, images):
     """The network in NumPy: the input of each layer, and the logits."""
     layers = [images.astype(np.float64)]

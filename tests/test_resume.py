@@ -275,12 +275,11 @@ def test_resume_keeps_off_checkpoints_of_another_model(digits_dir, tmp_path):
     assert files_in(tmp_path) == before
 
 
-def test_checkpoint_of_tensorflow_1_3_can_be_resumed(digits_dir, tmp_path):
-    reference = os.environ.get('TF13_REFERENCE_DIR')
-    if not reference:
-        pytest.skip('TF13_REFERENCE_DIR names no folder with a checkpoint of 1.3')
+def test_checkpoint_of_tensorflow_1_3_can_be_resumed(
+    reference_dir, digits_dir, tmp_path
+):
     log_dir = shutil.copytree(
-        os.path.join(reference, 'checkpoint'), str(tmp_path / 'log')
+        os.path.join(reference_dir, 'checkpoint'), str(tmp_path / 'log')
     )
     flags = ['--resume'] + flags_for(digits_dir, log_dir)
     status, stdout, (line,) = call('--hidden1=64', *flags)
