@@ -29,7 +29,7 @@ setup(
     ],
     extras_require={
         'tf1': ['tensorflow==1.15.5', 'protobuf<3.21'],
-        'test': ['pytest', 'hypothesis', 'ruff', 'selenium'],
+        'test': ['pytest', 'hypothesis', 'ruff>=0.17,<0.18', 'selenium'],
         'plot': ['matplotlib'],
     },
 )

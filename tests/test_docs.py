@@ -16,9 +16,10 @@ def read(name):
         return f.read()
 
 
-def blocks(name, language):
+def blocks(name, language=''):
     """The code blocks of a Markdown file in a language."""
-    return re.findall(r'^```%s\n(.*?)^```$' % language, read(name), re.M | re.S)
+    fenced = re.findall(r'^```(\w*)\n(.*?)^```$', read(name), re.M | re.S)
+    return [block for found, block in fenced if found == language]
 
 
 SOURCES = read('mnist.py') + read('fully_connected_feed.py')
@@ -77,7 +78,7 @@ def test_readme_and_tutorial_show_the_lines_that_a_run_prints():
     transcripts = [
         block
         for name in ('README.md', 'docs/tutorial.md')
-        for block in re.findall(r'^```\n(.*?)^```$', read(name), re.M | re.S)
+        for block in blocks(name)
         if 'Eval:' in block
     ]
     assert len(transcripts) == 2
