@@ -460,9 +460,10 @@ def number(kind, accepts, description):
 
 def directory(text):
     """The argparse type of a directory that is there or can still be created."""
-    if not text or os.path.exists(text) and not os.path.isdir(text):
+    path = os.path.expanduser(text)
+    if not path or os.path.exists(path) and not os.path.isdir(path):
         raise argparse.ArgumentTypeError('%r is not a directory' % text)
-    return os.path.abspath(text)
+    return os.path.abspath(path)
 
 
 def flag_parser(prog='fully_connected_feed'):
@@ -547,18 +548,25 @@ def parse_flags(argv):
     """
     parser = flag_parser()
     flags = parser.parse_args(argv)
+    given = []
     if flags.train_dir:
-        argv = [
-            '--input_data_dir=' + flags.train_dir,
-            '--log_dir=' + flags.train_dir,
-        ] + argv
-        flags = parser.parse_args(argv)
+        given = [
+            '--%s=%s' % (name, flags.train_dir)
+            for name in ('input_data_dir', 'log_dir')
+        ]
+        flags = parser.parse_args(given + argv)
     record = os.path.join(flags.log_dir, FLAGS_FILE)
     if flags.resume and os.path.exists(record):
         with open(record, errors='surrogateescape') as f:
-            lines = f.read().splitlines()
+            text = f.read()
+        lines = text.splitlines()
+        names = {line.split('=')[0] for line in lines}
+        if not text.endswith('\n') or not names.issuperset(
+            '--' + name for name in RECORDED_FLAGS
+        ):
+            parser.error('%s is damaged; start anew without --resume' % record)
         recorded = flag_parser(prog=record).parse_args(lines)
-        flags = parser.parse_args(lines + argv)
+        flags = parser.parse_args(given + lines + argv)
         for name in FIXED_FLAGS:
             value, before = getattr(flags, name), getattr(recorded, name)
             if value != before:

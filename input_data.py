@@ -379,7 +379,7 @@ def maybe_download(filename, work_directory, source_url=None):
 
 
 def _check_batch_size(batch_size):
-    if batch_size < 1:
+    if operator.index(batch_size) < 1:  # a TypeError, unless it is an integer
         raise ValueError('batch_size must be positive, not %s' % batch_size)
 
 

@@ -138,6 +138,14 @@ def test_train_dir_stands_for_the_directories_not_given(argv, input_data_dir, lo
     assert (flags.input_data_dir, flags.log_dir) == (input_data_dir, log_dir)
 
 
+def test_directory_in_the_home(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/me')
+    assert (
+        fully_connected_feed.parse_flags(['--log_dir=~/logs']).log_dir
+        == '/home/me/logs'
+    )
+
+
 def test_help_shows_each_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as end:
         fully_connected_feed.parse_flags(['--help'])

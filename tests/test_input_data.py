@@ -236,6 +236,14 @@ def test_each_data_set_has_a_generator_of_its_own(digits_dir):
         assert_same(mixed.train.next_batch(99)[0], alone.train.next_batch(99)[0])
 
 
+@pytest.mark.parametrize('batch_size', [10.0, '10', None])
+def test_batch_size_that_is_no_integer_leaves_the_data_set_as_it_was(batch_size):
+    data_set, same = [input_data.DataSet(*random_examples(23), seed=1) for _ in 'ab']
+    with pytest.raises(TypeError):
+        data_set.next_batch(batch_size)
+    assert_same(data_set.next_batch(10)[0], same.next_batch(10)[0])
+
+
 def test_images_are_built_once_an_order():
     data_set = input_data.DataSet(*random_examples(23), seed=1)
     data_set.next_batch(10)

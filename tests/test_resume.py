@@ -193,6 +193,18 @@ def test_contradiction_names_both_values(copied, flag, value, before):
     assert files_in(copied) == files
 
 
+@pytest.mark.parametrize('kept', [0, 60, -2])
+def test_record_that_is_cut_off_is_not_guessed_at(copied, kept):
+    path = os.path.join(copied, 'fully_connected_feed.flags')
+    with open(path, 'rb+') as f:
+        f.truncate(kept if kept >= 0 else os.path.getsize(path) + kept)
+    files = files_in(copied)
+    status, stdout, (line,) = call('--resume', '--log_dir', copied)
+    assert (status, stdout) == (2, [])
+    assert path + ' is damaged' in line
+    assert files_in(copied) == files
+
+
 def test_other_flags_may_change(copied):
     flags = '--learning_rate=0.5', '--eval_steps=50', '--max_steps=1100'
     assert call('--resume', '--log_dir', copied, *flags)[::2] == (0, [])
