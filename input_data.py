@@ -1,21 +1,30 @@
 """Downloads, reads and batches MNIST, as TensorFlow 1.x's input_data did.
 
-    import input_data
+    from tensorflow.examples.tutorials.mnist import input_data
+
     mnist = input_data.read_data_sets('MNIST_data', one_hot=True)
     images, labels = mnist.train.next_batch(100)
 
-stands for `from tensorflow.examples.tutorials.mnist import input_data`: the same
-calls give the same batches. It needs NumPy and, for a download, pooch.
+The same calls give the same batches. It needs NumPy and, for a download, certifi and
+tqdm.
 """
 
 import collections
-import contextlib
 import functools
 import gzip
+import hashlib
+import http.client
+import io
 import operator
 import os
+import ssl
 import struct
+import sys
+import tempfile
+import time
+import urllib.error
 import urllib.parse
+import urllib.request
 import zlib
 
 import numpy as np
@@ -38,13 +47,15 @@ SHA256 = {
     TEST_IMAGES: '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6',
     TEST_LABELS: 'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6',
 }
-CONNECT_TIMEOUT = 1.5  # seconds for each address of a host, and some have a dozen
-READ_TIMEOUT = 10  # seconds without a byte
+READ_TIMEOUT = 5  # seconds without an answer, for each address of a host
+SLOW_SECONDS = 10  # a download that gets fewer bytes a second than MINIMUM_RATE ...
+MINIMUM_RATE = 2000  # ... for so long is given up
 
 IMAGES_MAGIC = 2051  # IDX: unsigned bytes (8 * 256), 3 dimensions
 LABELS_MAGIC = 2049  # IDX: unsigned bytes, 1 dimension
-CHUNK = 1 << 20  # bytes unpacked at a time
+CHUNK = 1 << 20  # bytes read at a time
 
+NUM_CLASSES = 10
 PIXEL_SCALE = np.float32(1.0 / 255.0)  # 0..255 becomes 0..1
 FAKE_EXAMPLES = 10000
 FAKE_SHAPE = (28, 28, 1)
@@ -55,8 +66,10 @@ Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 class DataSet(object):
     """Examples that are handed out in batches, shuffled anew for each epoch.
 
-    The pixels stay as they came, one byte each; a batch is scaled when it is asked for,
-    and a shuffle moves indices only.
+    The pixels stay as they came, one byte each, and a shuffle moves indices only, until
+    somebody asks for `images` or assigns `_images`. From then on the set is those two
+    arrays, as it was in TensorFlow 1.x: what a script changes in them comes back in its
+    batches. A batch is a copy.
     """
 
     def __init__(
@@ -69,76 +82,74 @@ class DataSet(object):
         reshape=True,
         seed=None,
     ):
-        """Wraps images and labels.
+        """Wraps images and labels. It may keep the arrays themselves, uncopied.
 
         Args:
             images: uint8 array [n, rows, cols, 1]; not used with fake_data.
             labels: array [n], or [n, classes] with one_hot; not used with fake_data.
             fake_data: bool, hand out images of ones and labels 0, for unit tests.
             one_hot: bool, whether fake labels are one-hot.
-            dtype: what the batches' pixels become: float32 in 0..1, or uint8 in
-                0..255; NumPy's dtype, TensorFlow's, or a name.
+            dtype: the type of the batches' pixels: float32 in 0..1, or uint8 in 0..255;
+                NumPy's dtype, TensorFlow's, or a name.
             reshape: bool, flatten the images to [n, rows * cols].
-            seed: int from 0 to 2**32 - 1 for a generator of this DataSet's own, or
-                None to shuffle with NumPy's global generator. Neither is shared:
-                NumPy's global generator is never seeded here.
+            seed: int for a generator of this DataSet's own, or a RandomState to share.
+                None: the seed of TensorFlow's default graph (tf.set_random_seed) or, if
+                it has none, NumPy's global generator, which is used but never seeded.
 
         Raises:
-            TypeError: for any other dtype.
-            ValueError: if images and labels differ in number, if reshape meets images
-                that have no single channel, or if seed is out of range.
+            TypeError: for any other dtype, or a seed that is no integer.
+            ValueError: if images and labels differ in number, or if reshape meets
+                images that have no single channel.
         """
         dtype = np.dtype(getattr(dtype, 'as_numpy_dtype', dtype))
         if dtype not in (np.uint8, np.float32):
             raise TypeError('dtype must be uint8 or float32, not %s' % dtype)
         if fake_data:
-            self._num_examples = FAKE_EXAMPLES
-            self._image_shape = FAKE_SHAPE
+            num_examples, self.image_shape = FAKE_EXAMPLES, FAKE_SHAPE
         else:
             images, labels = np.asarray(images), np.asarray(labels)
-            if len(images) != len(labels):
+            num_examples, self.image_shape = len(images), images.shape[1:]
+            if num_examples != len(labels):
                 raise ValueError(
-                    '%d images, but %d labels' % (len(images), len(labels))
+                    '%d images, but %d labels' % (num_examples, len(labels))
                 )
-            self._num_examples = len(images)
-            self._image_shape = images.shape[1:]
             if reshape:
                 if images.ndim != 4 or images.shape[3] != 1:
                     raise ValueError(
                         'reshape=True takes images [n, rows, cols, 1], not %s'
                         % list(images.shape)
                     )
-                images = images.reshape(len(images), images.shape[1] * images.shape[2])
-        self._stored_images, self._stored_labels = images, labels
-        self._fake_data, self._one_hot, self._dtype = fake_data, one_hot, dtype
-        self._generator = np.random if seed is None else np.random.RandomState(seed)
-        self._order = np.arange(self._num_examples)
+                images = images.reshape(num_examples, images.shape[1] * images.shape[2])
+        self.one_hot = one_hot
+        self._fake_data, self._dtype = fake_data, dtype
+        self._generator = _generator(seed)
+        self._pixels, self._labels = images, labels
+        # In which order the pixels are drawn; None once they are the images, in order.
+        self._order = None if fake_data else np.arange(num_examples)
+        self._num_examples = num_examples
         self._index_in_epoch = 0
         self._epochs_completed = 0
-        self._images = self._labels = None  # in the current order, once asked for
+
+    @property
+    def _images(self):
+        if self._order is not None:
+            self._pixels = self._scaled(self._pixels[self._order])
+            self._order = None
+        return self._pixels
+
+    @_images.setter
+    def _images(self, images):
+        self._pixels, self._order = images, None
 
     @property
     def images(self):
-        """All images in the current order; built at the first look at each order."""
-        if self._fake_data:
-            return self._stored_images
-        if self._images is None:
-            self._images = self._scale(self._stored_images[self._order])
+        """All images in their current order: the set itself, not a copy."""
         return self._images
 
     @property
     def labels(self):
-        """All labels in the current order."""
-        if self._fake_data:
-            return self._stored_labels
-        if self._labels is None:
-            self._labels = self._stored_labels[self._order]
+        """All labels in their current order: the set itself, not a copy."""
         return self._labels
-
-    @property
-    def image_shape(self):
-        """The shape of one image before it is flattened: (rows, cols, 1)."""
-        return self._image_shape
 
     @property
     def num_examples(self):
@@ -149,13 +160,14 @@ class DataSet(object):
         return self._epochs_completed
 
     def next_batch(self, batch_size, fake_data=False, shuffle=True):
-        """Returns the next examples and moves on.
+        """Returns the next examples and advances.
 
         A batch that runs past the end of an epoch is the rest of it followed by the
         start of the next one.
 
         Args:
-            batch_size: int, how many; more than num_examples gives fewer.
+            batch_size: int; more than num_examples gives fewer, and 0 or less an empty
+                batch that moves back by so many examples.
             fake_data: bool, return images of 784 ones and labels 0 instead.
             shuffle: bool, shuffle before the first epoch, and before the next one if
                 this batch reaches it.
@@ -164,79 +176,87 @@ class DataSet(object):
             images, of the DataSet's dtype [batch_size, rows * cols], or
                 [batch_size, rows, cols, 1] without reshape.
             labels, of the labels' dtype [batch_size], or [batch_size, classes].
-            Fake data comes as lists of int.
+            Both are copies. Fake data comes as lists of int.
 
         Raises:
-            ValueError: if batch_size is not positive.
+            TypeError: if batch_size is no integer.
+            ValueError: if it leads back beyond the start of the epoch.
         """
-        _check_batch_size(batch_size)
+        batch_size = operator.index(batch_size)
         if fake_data or self._fake_data:
             return self._fake_batch(batch_size)
-        chosen = self._next_indices(batch_size, shuffle)
-        return self._scale(self._stored_images[chosen]), self._stored_labels[chosen]
+        if self._index_in_epoch + batch_size < 0:
+            raise ValueError(
+                'batch_size %d leads from example %d back beyond the start of the epoch'
+                % (batch_size, self._index_in_epoch)
+            )
+        parts = [self._examples(span) for span in self._advance(batch_size, shuffle)]
+        if len(parts) == 1:
+            return parts[0]
+        images, labels = zip(*parts)
+        return np.concatenate(images), np.concatenate(labels)
 
     def skip(self, batch_size, batches):
-        """Moves on as that many next_batch(batch_size) would, without the examples.
-
-        What it costs is one shuffle an epoch. A resumed training finds its place in
-        the data so.
-        """
-        _check_batch_size(batch_size)
-        while batches > 0:
-            self._next_indices(batch_size, shuffle=True)  # may begin an epoch
-            left_in_epoch = (self._num_examples - self._index_in_epoch) // batch_size
-            jump = max(0, min(batches - 1, left_in_epoch))
-            self._index_in_epoch += jump * batch_size
-            batches -= 1 + jump
+        """Advances past that many batches without building them, to resume a run."""
+        _check_positive(batch_size)
+        for _ in range(batches):
+            for _ in self._advance(batch_size, shuffle=True):
+                pass
 
     def in_order(self, batch_size):
-        """Yields each example once, in batches, without moving next_batch on.
+        """Yields each example once, in batches as next_batch() returns them.
 
-        The examples come as they are stored, unshuffled; the last batch may be smaller.
-
-        Yields:
-            images and labels, as next_batch() returns them.
+        The last batch may be smaller. next_batch() stays where it is.
         """
-        _check_batch_size(batch_size)
+        _check_positive(batch_size)
         for start in range(0, self._num_examples, batch_size):
             stop = min(start + batch_size, self._num_examples)
             if self._fake_data:
                 yield self._fake_batch(stop - start)
             else:
-                yield (
-                    self._scale(self._stored_images[start:stop]),
-                    self._stored_labels[start:stop],
-                )
+                yield self._examples(slice(start, stop))
 
-    def _next_indices(self, batch_size, shuffle):
+    def _advance(self, batch_size, shuffle):
+        """Advances by a batch; yields the slices of the set that it is made of."""
         start = self._index_in_epoch
         if shuffle and start == 0 and self._epochs_completed == 0:
             self._shuffle()
         stop = start + batch_size
-        if stop <= self._num_examples:
-            self._index_in_epoch = stop
-            return self._order[start:stop]
-        rest = self._order[start:]
-        self._epochs_completed += 1
-        if shuffle:
-            self._shuffle()
-        self._index_in_epoch = stop - self._num_examples
-        return np.concatenate([rest, self._order[: self._index_in_epoch]])
+        if stop > self._num_examples:
+            yield slice(start, self._num_examples)
+            self._epochs_completed += 1
+            if shuffle:
+                self._shuffle()
+            start, stop = 0, stop - self._num_examples
+        self._index_in_epoch = stop
+        yield slice(start, stop)
 
     def _shuffle(self):
-        shuffled = np.arange(self._num_examples)
-        self._generator.shuffle(shuffled)
-        self._order = self._order[shuffled]  # on top of the order so far
-        self._images = self._labels = None
+        """Puts the examples into a new order, on top of the order so far."""
+        order = np.arange(self._num_examples)
+        (self._generator or np.random).shuffle(order)
+        if self._order is None:
+            self._pixels = self._pixels[order]
+        else:
+            self._order = self._order[order]
+        self._labels = self._labels[order]
 
-    def _scale(self, pixels):
+    def _examples(self, span):
+        """Returns copies of the images and labels in a slice of the current order."""
+        if self._order is None:
+            images = np.array(self._pixels[span])
+        else:
+            images = self._scaled(self._pixels[self._order[span]])
+        return images, np.array(self._labels[span])
+
+    def _scaled(self, pixels):
         if self._dtype == np.uint8:
             return pixels
         return np.multiply(pixels, PIXEL_SCALE, dtype=np.float32)
 
     def _fake_batch(self, batch_size):
         image = [1] * int(np.prod(FAKE_SHAPE))
-        label = [1] + [0] * 9 if self._one_hot else 0
+        label = [1] + [0] * (NUM_CLASSES - 1) if self.one_hot else 0
         return [image] * batch_size, [label] * batch_size
 
 
@@ -250,58 +270,51 @@ def read_data_sets(
     seed=None,
     source_url=None,
 ):
-    """Reads MNIST, downloading what is absent (the page's section "Download").
+    """Reads MNIST, downloading the files that are absent (the page's "Download").
+
+    The three sets draw from one generator, as they did in TensorFlow 1.x: a shuffle of
+    one moves the next shuffle of the others.
 
     Args:
-        train_dir: str, the folder of the four files. A file that is there is used as
-            it is and never written to.
+        train_dir: str, the folder of the four files. A file that is there, packed or
+            unpacked, is used as it is and never written to.
         fake_data: bool, return data sets of fake data and read no file.
         one_hot: bool, labels as float64 [n, 10] instead of uint8 [n].
         dtype, reshape, seed: see DataSet.
         validation_size: int, how many of the first training examples become the
             validation set.
         source_url: str, where to download from instead of MNIST's mirrors: the URL of
-            a folder with four files of the same names.
+            a folder with four files of the same names. They are kept if all of them are
+            intact and fit together.
 
     Returns:
-        Datasets(train, validation, test), a named tuple of DataSet; of MNIST they have
+        Datasets(train, validation, test), a named tuple of DataSet; for MNIST they have
         55,000, 5,000 and 10,000 examples.
 
     Raises:
-        ValueError: naming the file, if it is damaged or does not fit the others, or if
-            validation_size is out of range.
+        ValueError: if a file is damaged, which it names; if the files are of different
+            data sets; or if one_hot or validation_size does not fit them.
         OSError: if a file can be neither read nor downloaded.
         TypeError: for a dtype other than float32 and uint8.
     """
-    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape, seed=seed)
+    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape, seed=_generator(seed))
     if fake_data:
         return Datasets(*[DataSet([], [], fake_data=True, **options) for _ in range(3)])
 
-    mirrors = [source_url.rstrip('/') + '/'] if source_url else MIRRORS
-    _download_absent(
-        train_dir, {name: [mirror + name for mirror in mirrors] for name in SHA256}
-    )
-    images, labels = _read_pair(train_dir, TRAIN_IMAGES, TRAIN_LABELS, one_hot)
-    test_images, test_labels = _read_pair(train_dir, TEST_IMAGES, TEST_LABELS, one_hot)
-    if images.shape[1:] != test_images.shape[1:]:
-        raise ValueError(
-            '%s: %s has images of %s, %s of %s (rows, columns, channels)'
-            % (
-                train_dir,
-                TRAIN_IMAGES,
-                images.shape[1:],
-                TEST_IMAGES,
-                test_images.shape[1:],
-            )
-        )
+    images, labels, test_images, test_labels = _read_files(train_dir, source_url)
+    if one_hot:
+        labels = dense_to_one_hot(labels, NUM_CLASSES)
+        test_labels = dense_to_one_hot(test_labels, NUM_CLASSES)
     if not 0 <= validation_size <= len(images):
         raise ValueError(
-            'validation_size is %s; %s holds %d examples'
-            % (validation_size, os.path.join(train_dir, TRAIN_IMAGES), len(images))
+            'validation_size is %s; %s holds %d training examples'
+            % (validation_size, train_dir, len(images))
         )
+    # A copy, so that the training set's pixels are freed when its images are built.
+    validation_images = np.array(images[:validation_size])
     return Datasets(
         DataSet(images[validation_size:], labels[validation_size:], **options),
-        DataSet(images[:validation_size], labels[:validation_size], **options),
+        DataSet(validation_images, labels[:validation_size], **options),
         DataSet(test_images, test_labels, **options),
     )
 
@@ -321,42 +334,55 @@ def extract_images(f):
         uint8 array [n, rows, cols, 1].
 
     Raises:
-        ValueError: naming the file, if it is anything else.
+        ValueError: naming the file, if it holds anything else.
         OSError: if it can't be read.
     """
-    with _blaming(f):
-        return _unpack_idx(f, IMAGES_MAGIC)[..., np.newaxis]
+    with gzip.GzipFile(fileobj=f) as unpacked:
+        return _read_idx(unpacked, IMAGES_MAGIC, getattr(f, 'name', 'the file'))
 
 
-def extract_labels(f, one_hot=False, num_classes=10):
+def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
     """Unpacks a file of labels.
 
     Args:
         f: binary file object with gzip'ed IDX data, such as open(path, 'rb').
         one_hot: bool, return one-hot rows.
-        num_classes: int, labels are from 0 to num_classes - 1.
+        num_classes: int, with one_hot the labels are from 0 to num_classes - 1.
 
     Returns:
         uint8 array [n], or float64 array [n, num_classes] with one_hot.
 
     Raises:
-        ValueError: naming the file, if it is anything else or a label out of range.
+        ValueError: naming the file, if it holds anything else; with one_hot, if a label
+            is out of range.
         OSError: if it can't be read.
     """
-    with _blaming(f):
-        labels = _unpack_idx(f, LABELS_MAGIC)
-        _check_labels(labels, num_classes)
+    with gzip.GzipFile(fileobj=f) as unpacked:
+        labels = _read_idx(unpacked, LABELS_MAGIC, getattr(f, 'name', 'the file'))
     return dense_to_one_hot(labels, num_classes) if one_hot else labels
 
 
 def dense_to_one_hot(labels_dense, num_classes):
-    """Turns labels, an int array [n], into one-hot rows, float64 [n, num_classes].
+    """Turns labels into one-hot rows.
+
+    Args:
+        labels_dense: array of int or bool, [n] or [n, 1].
+        num_classes: int.
+
+    Returns:
+        float64 array [n, num_classes].
 
     Raises:
         ValueError: if a label is not from 0 to num_classes - 1.
     """
-    _check_labels(labels_dense, num_classes)
-    return np.eye(num_classes)[labels_dense]
+    labels = np.reshape(labels_dense, len(labels_dense)) + 0  # which makes bools ints
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise ValueError(
+            'label %s is not one of the %d classes, 0 to %d'
+            % (wrong[0], num_classes, num_classes - 1)
+        )
+    return np.eye(num_classes)[labels]
 
 
 def maybe_download(filename, work_directory, source_url=None):
@@ -373,181 +399,193 @@ def maybe_download(filename, work_directory, source_url=None):
     Raises:
         OSError: if it can't be downloaded or written.
     """
-    urls = [source_url] if source_url else [mirror + filename for mirror in MIRRORS]
-    _download_absent(work_directory, {filename: urls})
-    return os.path.join(work_directory, filename)
+    path = os.path.join(work_directory, filename)
+    if not os.path.lexists(path):
+        urls = [source_url] if source_url else [url + filename for url in MIRRORS]
+        _download(work_directory, [{filename: url} for url in urls], [])
+    return path
 
 
-def _check_batch_size(batch_size):
-    if operator.index(batch_size) < 1:  # a TypeError, unless it is an integer
+def _generator(seed):
+    """Returns the generator that a seed starts, or None for NumPy's global one."""
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    if seed is None and 'tensorflow' in sys.modules:
+        seed = sys.modules['tensorflow'].compat.v1.get_default_graph().seed
+    if seed is None:
+        return None
+    return np.random.RandomState(operator.index(seed) % (2**31 - 1))  # as TensorFlow
+
+
+def _check_positive(batch_size):
+    if operator.index(batch_size) < 1:
         raise ValueError('batch_size must be positive, not %s' % batch_size)
 
 
-def _check_labels(labels, num_classes):
-    wrong = labels[(labels < 0) | (labels >= num_classes)]
-    if wrong.size:
-        raise ValueError('label %d is not from 0 to %d' % (wrong[0], num_classes - 1))
+def _read_files(folder, source_url):
+    """Returns the arrays of the four files, in the order of SHA256.
 
-
-def _read_pair(folder, images_name, labels_name, one_hot):
-    with open(os.path.join(folder, images_name), 'rb') as f:
-        images = extract_images(f)
-    with open(os.path.join(folder, labels_name), 'rb') as f:
-        labels = extract_labels(f, one_hot=one_hot)
-    if len(images) != len(labels):
-        raise ValueError(
-            '%s: %d images in %s, but %d labels in %s; delete both to have them'
-            ' downloaded again'
-            % (folder, len(images), images_name, len(labels), labels_name)
-        )
-    return images, labels
-
-
-@contextlib.contextmanager
-def _blaming(f):
-    """Names the file in a ValueError about what it holds."""
+    Files that are absent are downloaded. What source_url served is kept only if all is
+    well, since it may be the intact files of different data sets.
+    """
+    absent = [name for name in SHA256 if _find(folder, name) is None]
+    mirrors = [source_url] if source_url else MIRRORS
+    sources = [{name: _url_in(mirror, name) for name in absent} for mirror in mirrors]
+    written = []
     try:
-        yield
-    except ValueError as error:
-        raise ValueError(
-            '%s is damaged: %s; delete it to have it downloaded again, or put a sound'
-            ' copy there' % (getattr(f, 'name', 'the file'), error)
-        ) from None
+        _download(folder, sources, written)
+        arrays = [_read_file(_find(folder, name)) for name in SHA256]
+        train, train_labels, test, test_labels = [array.shape for array in arrays]
+        if (train[:1], test[:1], train[1:]) != (train_labels, test_labels, test[1:]):
+            raise ValueError(
+                '%s holds files of different data sets: their shapes are %s'
+                % (folder, ', '.join(str(array.shape) for array in arrays))
+            )
+    except BaseException:
+        for path in written if source_url else []:
+            os.remove(path)
+        raise
+    return arrays
 
 
-def _unpack_idx(f, magic):
-    """Unpacks gzip'ed IDX data into a uint8 array of the shape that its header tells.
+def _find(folder, name):
+    """Returns the path of a file, packed or unpacked, or None if it is absent."""
+    unpacked = name[: -len('.gz')]
+    for found in name, unpacked, unpacked.replace('-idx', '.idx'):
+        path = os.path.join(folder, found)
+        try:
+            os.lstat(path)  # a link that leads nowhere is the user's as well
+            return path
+        except FileNotFoundError:
+            pass
+
+
+def _read_file(path):
+    with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
+        return _read_idx(f, _magic_of(path), path)
+
+
+def _magic_of(path):
+    return IMAGES_MAGIC if 'images' in os.path.basename(path) else LABELS_MAGIC
+
+
+def _read_idx(f, magic, name):
+    """Reads unpacked IDX data from a binary file object; the name is for errors.
 
     It takes memory for what is there, not for what the header claims.
+
+    Returns:
+        uint8 array: labels [n], or images [n, rows, cols, 1].
     """
     dimensions = magic % 256
     data = bytearray()
     try:
-        with gzip.GzipFile(fileobj=f) as unpacked:
-            header = unpacked.read(4 + 4 * dimensions)
-            found, *shape = struct.unpack('>%dI' % (1 + dimensions), header)
-            if found != magic:
-                raise ValueError('its magic number is %d, not %d' % (found, magic))
-            claimed = functools.reduce(operator.mul, shape)
-            while len(data) <= claimed:
-                chunk = unpacked.read(min(CHUNK, claimed + 1 - len(data)))
-                if not chunk:
-                    break
-                data += chunk
+        header = f.read(4 + 4 * dimensions)
+        found, *shape = struct.unpack('>%dI' % (1 + dimensions), header)
+        if found != magic:
+            raise ValueError('its magic number is %d, not %d' % (found, magic))
+        size = functools.reduce(operator.mul, shape)
+        for chunk in iter(lambda: f.read(CHUNK), b''):
+            data += chunk
+            if len(data) > size:
+                raise ValueError('it goes on after the %d bytes of its header' % size)
+        if len(data) < size:
+            raise ValueError(
+                'it holds %d bytes, its header says %d' % (len(data), size)
+            )
+        return np.frombuffer(data, np.uint8).reshape(shape + [1] * (dimensions == 3))
     except (EOFError, struct.error):
-        raise ValueError('it is cut off') from None
-    except zlib.error as error:
-        raise ValueError(error) from None
+        problem = 'it is cut off'
+    except (ValueError, zlib.error) as error:
+        problem = error
     except OSError as error:
         if error.errno is not None:  # the system's, not gzip's
             raise
-        raise ValueError(error) from None
-    if len(data) < claimed:
-        raise ValueError('it holds %d bytes, its header says %d' % (len(data), claimed))
-    if len(data) > claimed:
-        raise ValueError('it goes on after the %d bytes of its header' % claimed)
-    return np.frombuffer(data, np.uint8).reshape(shape)
+        problem = error
+    raise ValueError(
+        '%s is damaged: %s; replace it, or delete it to have it downloaded again'
+        % (name, problem)
+    )
 
 
-def _download_absent(folder, urls):
-    """Downloads each file that folder lacks from the first URL that gives it sound.
+def _url_in(folder_url, name):
+    """Returns the URL of a file in a folder; a query (?token=...) stays."""
+    url = urllib.parse.urlsplit(folder_url)
+    return url._replace(path=url.path.rstrip('/') + '/' + name).geturl()
+
+
+def _download(folder, sources, written):
+    """Downloads files from the first source that serves an intact copy of each.
 
     Args:
         folder: str, created when absent.
-        urls: dict from file name to list of URLs.
-
-    Raises:
-        OSError: naming for each file that is still absent why each URL failed.
+        sources: list of dict from file name to URL, all of the same file names.
+        written: list that gets the path of each file as it is written.
     """
-    failures = collections.OrderedDict()  # from what went wrong to the files it hit
-    dead_hosts = {}  # from host to why, so that no file waits for it again
-    for filename in urls:
-        path = os.path.join(folder, filename)
-        if os.path.lexists(path):  # a link that leads nowhere is the user's as well
-            continue
-        os.makedirs(folder or '.', exist_ok=True)
-        reasons = []
-        for url in urls[filename]:
-            reason = _download(url, path, dead_hosts)
-            if reason is None:
-                break
-            reasons.append('%s (%s)' % (os.path.dirname(url), reason))
-        else:
-            failures.setdefault(', '.join(reasons), []).append(filename)
-    if failures:
+    absent, reasons = list(sources[0]), {}
+    for source in sources:
+        for name in list(absent):
+            try:
+                data = _fetch(source[name], name)
+            except (
+                ImportError,
+                ValueError,
+                OSError,
+                http.client.HTTPException,
+            ) as error:
+                reasons[os.path.dirname(source[name])] = error
+                if isinstance(error, (ValueError, urllib.error.HTTPError)):
+                    continue  # with the next file
+                break  # a mirror that does not answer
+            _write_new(os.path.join(folder, name), data, written)
+            absent.remove(name)
+    if absent:
+        tried = ', '.join('%s (%s)' % reason for reason in reasons.items())
         raise OSError(
-            'cannot download %s; put the files into %s by hand, or let'
-            ' `python tests/generate_digits.py %s` draw digits that need no network'
-            % (
-                '; '.join(
-                    '%s from %s' % (', '.join(names), reasons)
-                    for reasons, names in failures.items()
-                ),
-                folder,
-                folder,
-            )
+            'cannot download %s; put the files into %s by hand. Tried: %s'
+            % (', '.join(absent), folder, tried)
         )
 
 
-def _download(url, path, dead_hosts):
-    """Downloads one file, whole and sound or not at all.
+def _fetch(url, name):
+    """Downloads an intact file into memory and shows the progress on stderr."""
+    import certifi  # here, since most uses read files that are there
+    import tqdm
 
-    Returns:
-        None, or a few words on why the URL failed.
+    context = ssl.create_default_context(cafile=certifi.where())
+    data = bytearray()
+    with urllib.request.urlopen(url, timeout=READ_TIMEOUT, context=context) as response:
+        length = response.headers.get('Content-Length')
+        total = int(length) if length else None
+        with tqdm.tqdm(desc=name, total=total, unit='B', unit_scale=True) as bar:
+            start, before = time.monotonic(), 0
+            for chunk in iter(lambda: response.read1(CHUNK), b''):
+                data += chunk
+                bar.update(len(chunk))
+                if time.monotonic() - start > SLOW_SECONDS:
+                    if len(data) - before < SLOW_SECONDS * MINIMUM_RATE:
+                        raise TimeoutError(
+                            'fewer than %d bytes a second' % MINIMUM_RATE
+                        )
+                    start, before = time.monotonic(), len(data)
+    if name in SHA256 and url.startswith(tuple(MIRRORS)):
+        if hashlib.sha256(data).hexdigest() != SHA256[name]:
+            raise ValueError('SHA-256 is not the published one')
+    elif name in SHA256:
+        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), _magic_of(name), name)
+    return data
 
-    Raises:
-        OSError: if the file can't be written.
-    """
-    import pooch  # here, since most uses read files that are there
-    import requests
 
-    host = urllib.parse.urlsplit(url).netloc
-    if host in dead_hosts:
-        return dead_hosts[host]
-    folder, filename = os.path.split(os.path.abspath(path))  # pooch expands a '~'
-    known_hash = SHA256.get(filename) if url.startswith(tuple(MIRRORS)) else None
-
-    def keep_packed(response, **kwargs):
-        response.raw.headers.pop('Content-Encoding', None)
-
-    fetch = pooch.HTTPDownloader(
-        progressbar=True,
-        timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-        headers={'Accept-Encoding': 'identity'},  # the file's own gzip, as it is ...
-        hooks={'response': keep_packed},  # ... whatever the server calls it
-    )
-
-    def fetch_and_check(url, temporary, pooch):
-        fetch(url, temporary, pooch)
-        if known_hash is None:
-            _check_claim(filename, temporary)
-        if os.path.lexists(path):  # the user's, or another run's, in the meantime
-            raise FileExistsError(path)
-        os.chmod(temporary, 0o644)  # temporary files are their owner's alone
-
-    pooch.get_logger().setLevel('WARNING')
+def _write_new(path, data, written):
+    """Writes a file, whole or not at all, unless there is one by now."""
+    folder, name = os.path.split(path)
     try:
-        pooch.retrieve(url, known_hash, filename, folder, downloader=fetch_and_check)
-    except requests.HTTPError as error:
-        return 'HTTP %d' % error.response.status_code
-    except (requests.ConnectionError, requests.Timeout) as error:
-        dead_hosts[host] = type(error).__name__
-        return dead_hosts[host]
-    except requests.RequestException as error:
-        return type(error).__name__
-    except ValueError as error:
-        return 'SHA-256 is not the published one' if known_hash else str(error)
-    except FileExistsError:
-        return None
+        os.makedirs(folder or '.', exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder or '.') as scratch:
+            with open(os.path.join(scratch, name), 'wb') as f:
+                f.write(data)
+            if not os.path.lexists(path):  # else it is the user's, or another run's
+                os.replace(f.name, path)
+                written.append(path)
     except OSError as error:
-        raise OSError(
-            'cannot write %s: %s' % (path, error.strerror or error)
-        ) from error
-
-
-def _check_claim(filename, path):
-    """Raises ValueError if a file isn't the IDX data that its name says."""
-    for part, magic in (('idx3', IMAGES_MAGIC), ('idx1', LABELS_MAGIC)):
-        if part in filename:
-            with open(path, 'rb') as f:
-                _unpack_idx(f, magic)
+        raise OSError('cannot write %s: %s' % (path, error.strerror)) from error

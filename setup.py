@@ -1,35 +1,49 @@
-"""Installs the tutorial's three modules and the command fully_connected_feed."""
+"""Installs the three modules, twice, and the command fully_connected_feed."""
+
+import sys
 
 from setuptools import setup
 
 with open('README.md', encoding='utf-8') as f:
     long_description = f.read()
 
+# Also where TensorFlow 1.x had them, so that `from tensorflow.examples.tutorials.mnist
+# import input_data` works. TensorFlow 1.x itself, which needs Python 3.7, has its own.
+package = 'tensorflow.examples.tutorials.mnist'
+modules = ['mnist', 'input_data', 'fully_connected_feed']
+if sys.version_info >= (3, 8):
+    modules += ['%s.%s' % (package, module) for module in modules]
+
 setup(
     name='tensorflow-mechanics-101',
-    version='1.0.0',
+    version='1.1.0',
     description='The MNIST tutorial of TensorFlow 1.x on the TensorFlow of today',
     long_description=long_description,
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.7',
-    py_modules=['mnist', 'input_data', 'fully_connected_feed'],
+    py_modules=modules,
+    package_dir={'': '.', package: '.'},
     entry_points={
         'console_scripts': ['fully_connected_feed = fully_connected_feed:console_main']
     },
     install_requires=[
-        'tensorflow>=1.15',
+        'tensorflow>=1.14',
         'tensorboard',  # TensorFlow 2.21 no longer brings it
         'numpy',
         'six',
         'filelock',  # one run in a log directory
-        'pooch',  # downloads
-        'requests',  # what pooch downloads with, for its exceptions
-        'tqdm',  # their progress
+        'certifi',  # downloads: the certificates ...
+        'tqdm',  # ... and their progress
     ],
     extras_require={
-        'tf1': ['tensorflow==1.15.5', 'protobuf<3.21'],
-        'test': ['pytest', 'hypothesis', 'ruff>=0.17,<0.18', 'selenium'],
+        # What TensorFlow before 2.21 needs and does not ask for itself.
+        'older': [
+            'protobuf<3.21; python_version < "3.9"',
+            'numpy<2; python_version < "3.11"',
+            'setuptools<82',
+        ],
+        'test': ['pytest', 'hypothesis', 'ruff>=0.17,<0.18', 'selenium', 'nbclient'],
         'plot': ['matplotlib'],
     },
 )

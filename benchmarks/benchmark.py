@@ -2,190 +2,135 @@
 
     python benchmarks/benchmark.py --input_data_dir DIR [--rounds N] [--plot FILE.png]
 
-DIR holds MNIST's four files. Each contender runs in a process of its own, in turn;
-ratios are taken round by round, and the tables give medians over the rounds.
+DIR holds MNIST's four .gz files. Each contender is a whole process: it reads them,
+trains for 2000 steps, evaluates all three data sets twice and saves the model. They run
+in turn, round after round, and ratios are taken within a round. For Linux.
 """
 
 import argparse
-import datetime
-import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import re
-import statistics
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
+from statistics import median
 
-CONTENDERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'contenders.py')
-PACKAGES = ('tensorflow', 'keras', 'numpy', 'torch', 'jax')
-SIZES = (1, 4, 10)  # times the training examples of DIR
-# From a function of contenders.py to the package that it takes and its name in tables.
-RUNS = {
-    'project_command': ('tensorflow', 'this repository, whole command'),
-    'original_command': ('tensorflow', "the original's habits, whole command"),
-    'project': ('tensorflow', 'this repository'),
-    'original': ('tensorflow', "the original's habits"),
-    'pytorch': ('torch', 'PyTorch eager'),
-    'keras': ('keras', 'Keras fit'),
-    'jax': ('jax', 'JAX jit'),
-    'numpy': ('numpy', 'NumPy on BLAS'),
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGES = ('tensorflow', 'keras', 'torch', 'jax', 'numpy', 'matplotlib')
+
+# Python's arguments for each job. A job with the name of a package needs that package.
+JOBS = {
+    'copies': '{root}/benchmarks/contenders.py copies {data} {copies}',
+    'import': '-c "import tensorflow.compat.v1"',
+    'project': '{root}/fully_connected_feed.py --input_data_dir {data} --log_dir .',
+    'original': '{root}/benchmarks/contenders.py original {data}',
+    'torch': '{root}/benchmarks/contenders.py torch {data}',
+    'jax': '{root}/benchmarks/contenders.py jax {data}',
+    'keras': '{root}/benchmarks/contenders.py keras {data}',
+    'project step': '{root}/benchmarks/contenders.py step {data} project',
+    'original step': '{root}/benchmarks/contenders.py step {data} original',
+    '1 x MNIST': '{root}/benchmarks/contenders.py growth {copies}/1',
+    '4 x MNIST': '{root}/benchmarks/contenders.py growth {copies}/4',
+    '10 x MNIST': '{root}/benchmarks/contenders.py growth {copies}/10',
 }
-# What, its key, the run, the run it is divided by, and what the ratio is to be at most.
+# What is compared, with what, the two jobs, and their figure.
+ORIGINAL = "the original's habits"
 ROWS = (
-    ('whole command', 'command', 'project_command', 'original_command', 0.60),
-    ('peak memory', 'memory', 'project_command', 'original_command', 0.40),
-    ('training step', 'step', 'project', 'original', 0.75),
-    ('training step', 'step', 'project', 'pytorch', 0.95),
-    ('training step', 'step', 'project', 'keras', 0.40),
-    ('training step', 'step', 'project', 'jax', 1.15),
-    ('training step', 'step', 'project', 'numpy', 1.80),
-    ('longest step / median step', 'longest', 'project', None, 10),
-    ('evaluation', 'evaluation', 'project', 'original', 0.60),
+    ('whole command', ORIGINAL, 'project', 'original', 's'),
+    ('whole command above the import', ORIGINAL, 'project', 'original', 's above'),
+    ('whole command', 'PyTorch with a DataLoader', 'project', 'torch', 's'),
+    ('whole command', 'JAX jit', 'project', 'jax', 's'),
+    ('whole command', 'Keras fit and evaluate', 'project', 'keras', 's'),
+    ('peak memory above the import', ORIGINAL, 'project', 'original', 'MB above'),
+    ('training step with its batch', ORIGINAL, 'project step', 'original step', 'ms'),
 )
-# From a heading to a key, and the factor from seconds or MB.
-MEDIANS = {
-    'import s': ('import', 1),
-    'command s': ('command', 1),
-    'peak memory MB': ('memory', 1),
-    'step ms': ('step', 1000),
-    'longest / median step': ('longest', 1),
-    'evaluation s': ('evaluation', 1),
-}
-GROWTH = {'load s': ('load', 1), 'MB': ('memory', 1), 'batch ms': ('batch', 1000)}
+GROWTH = ('load s', 'MB', 'batch ms', 'longest batch ms')
 
 
-def run(*arguments):
-    """Runs contenders.py; returns its figures and 'process', the seconds of it all."""
-    environment = dict(os.environ, KERAS_BACKEND='tensorflow')
-    for name in ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE'):  # NumPy's default is wanted
-        environment.pop(name, None)
-    command = [sys.executable, CONTENDERS, *arguments]
-    start = time.perf_counter()
-    process = subprocess.run(command, env=environment, text=True, capture_output=True)
-    seconds = time.perf_counter() - start
-    if process.returncode:
-        sys.exit('%s failed:\n%s' % (' '.join(arguments), process.stderr[-2000:]))
-    return dict(json.loads(process.stdout), process=seconds)
+def run(name, places):
+    """Runs a job in an empty folder; returns s, MB, and the figures that it prints."""
+    path = ROOT + os.pathsep + os.environ.get('PYTHONPATH', '')
+    environment = dict(os.environ, PYTHONPATH=path, KERAS_BACKEND='tensorflow')
+    for variable in 'OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE':
+        environment.pop(variable, None)  # NumPy's default is wanted
+    words = [word.format(root=ROOT, **places) for word in shlex.split(JOBS[name])]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile('w+') as err:
+        options = dict(cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=err)
+        start = time.perf_counter()
+        with subprocess.Popen([sys.executable, *words], **options) as process:
+            printed = re.findall(b'{.+}', process.stdout.read()) or ['{}']
+            _, process.returncode, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            err.seek(0)
+            sys.exit('benchmark: %s failed:\n%s' % (name, err.read()[-2000:]))
+    return dict(json.loads(printed[-1]), s=seconds, MB=usage.ru_maxrss / 1024)
 
 
-def measure(jobs, rounds):
-    """Runs all jobs in turn, round after round.
-
-    Args:
-        jobs: dict from any key to a function of contenders.py and the folder of data.
-        rounds: int.
-
-    Returns:
-        dict from key to the figures of each round.
-    """
-    results = {key: [] for key in jobs}
-    for number in range(rounds):
-        for key, (function, data_dir) in jobs.items():
-            with tempfile.TemporaryDirectory() as scratch:
-                figures = run(function, data_dir, scratch)
-            if 'import' in figures:
-                figures['command'] = figures['process'] - figures['import']
-            results[key].append(figures)
-            message = 'round %d of %d: %s, %.1f s'
-            tell(message % (number + 1, rounds, key, figures['process']))
-    return results
+def measure(names, places, rounds):
+    """Runs all jobs in turn; returns a dict from name to the figures of each round."""
+    results = {name: [] for name in names}
+    for number in range(rounds + 1):
+        for name in names:
+            figures = run(name, places)
+            results[name].append(figures)
+            for key in 's', 'MB':
+                figures[key + ' above'] = figures[key] - results['import'][-1][key]
+            print('round', number, name, '%.1f s' % figures['s'], file=sys.stderr)
+    return {name: results[name][1:] for name in names}  # round 0 fills the disk cache
 
 
-def ratios(results):
-    """Yields what, against, the ratio of each round, and the target, for each row."""
-    for what, key, run_name, other, target in ROWS:
-        ours = [figures[key] for figures in results[run_name]]
-        if other is None:
-            yield what, 'itself', ours, target
-        elif other in results:
-            theirs = [figures[key] for figures in results[other]]
-            name = RUNS[other][1].split(',')[0]
-            yield what, name, [a / b for a, b in zip(ours, theirs)], target
+def compare(results):
+    """Yields what, against, median ratio, least, most, both medians, and their unit."""
+    for what, against, *names, key in ROWS:
+        if names[1] in results:
+            ours, theirs = [[each[key] for each in results[name]] for name in names]
+            ratios = [a / b for a, b in zip(ours, theirs)]
+            spread = median(ratios), min(ratios), max(ratios)
+            yield (what, against, *spread, median(ours), median(theirs), key.split()[0])
 
 
-def cells(results, columns):
-    """Returns the median of each column as text, '' where it wasn't measured."""
-    values = [
-        [figures[key] * factor for figures in results if key in figures]
-        for key, factor in columns.values()
-    ]
-    return ['%.3g' % statistics.median(value) if value else '' for value in values]
-
-
-def print_table(headings, rows):
-    lines = [headings, ['---'] * len(headings), *rows]
-    print('\n'.join('| %s |' % ' | '.join(line) for line in lines), end='\n\n')
-
-
-def print_report(results, absent):
-    rows = []
-    for what, against, values, target in ratios(results):
-        median = statistics.median(values)
-        texts = ['%.2f' % x for x in (median, min(values), max(values), target)]
-        met = 'yes' if median <= target else 'no'
-        rows.append([what, against, texts[0], '..'.join(texts[1:3]), texts[3], met])
-    headings = ['what', 'against', 'median ratio', 'spread', 'at most', 'met?']
-    print_table(headings, rows)
-    runs = [(RUNS[key][1], results[key]) for key in RUNS if key in results]
-    rows = [[name] + cells(figures, MEDIANS) for name, figures in runs]
-    print_table(['medians', *MEDIANS], rows)
-    rows = [['%d x' % size] + cells(results[size], GROWTH) for size in SIZES]
-    print_table(['examples', *GROWTH], rows)
-
-    print("Command and memory are those above TensorFlow's import.")
+def print_report(rows, results, absent):
+    print('| what | against | ratio | spread | here | there | unit |')
+    print('|---|---|---|---|---|---|---|')
+    for row in rows:
+        print('| %s | %s | %.2f | %.2f..%.2f | %.3g | %.3g | %s |' % row)
+    print('\n| training examples |', ' | '.join(GROWTH), '|\n|---|---|---|---|---|')
+    for name in [name for name in results if name.endswith('MNIST')]:
+        medians = [median(each[key] for each in results[name]) for key in GROWTH]
+        print('| %s | %.3g | %.3g | %.3g | %.3g |' % (name, *medians))
     versions = ['Python ' + platform.python_version()]
-    for name in PACKAGES:
-        if name not in absent:
-            versions.append('%s %s' % (name, importlib.metadata.version(name)))
-    print('%s; %s' % (datetime.date.today(), ', '.join(versions)))
-    print('%s, %d cores, %s' % (cpu_model(), os.cpu_count(), platform.system()))
+    versions += [name + ' ' + version(name) for name in PACKAGES if name not in absent]
+    with open('/proc/cpuinfo') as f:
+        cpu = re.search('model name\\s*: (.*)', f.read())
+    print('\npython', shlex.join(sys.argv))
+    print(time.strftime('%Y-%m-%d:'), ', '.join(versions))
+    print(cpu[1] if cpu else platform.machine(), 'with', os.cpu_count(), 'cores')
     print('Not installed, so left out:', ', '.join(absent) or 'none')
 
 
-def cpu_model():
-    try:
-        with open('/proc/cpuinfo') as f:
-            return re.search('model name\\s*: (.*)', f.read()).group(1)
-    except (OSError, AttributeError):
-        return platform.processor() or platform.machine()
+def plot(rows, path):
+    """Draws each median ratio as a bar, with its spread."""
+    import numpy as np
+    from matplotlib.figure import Figure
 
-
-def plot(results, path):
-    """Draws each median ratio as a bar, with its spread and its target."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    rows = [row for row in ratios(results) if row[1] != 'itself'][::-1]
-    medians = [statistics.median(values) for _, _, values, _ in rows]
-    spread = [
-        [median - min(values) for median, (_, _, values, _) in zip(medians, rows)],
-        [max(values) - median for median, (_, _, values, _) in zip(medians, rows)],
-    ]
-    figure, axes = pyplot.subplots(figsize=(8, 0.45 * len(rows) + 1.4), dpi=150)
-    places = range(len(rows))
-    label = 'median and spread'
-    axes.barh(places, medians, 0.6, xerr=spread, ecolor='0.3', label=label)
-    targets = [target for _, _, _, target in rows]
-    heights = dict(ymin=[y - 0.4 for y in places], ymax=[y + 0.4 for y in places])
-    axes.vlines(targets, **heights, color='tab:orange', linewidth=3, label='at most')
+    what, against, ratios, least, most, *_ = zip(*rows)
+    labels = ['%s\nagainst %s' % pair for pair in zip(what, against)]
+    spread = np.subtract([ratios, most], [least, ratios])
+    axes = Figure(figsize=(8, 0.5 * len(rows) + 1), dpi=150).add_subplot()
+    bars = axes.barh(labels, ratios, xerr=spread, ecolor='0.3', capsize=3)
+    axes.bar_label(bars, fmt='%.2f', padding=6)
     axes.axvline(1, color='0.6', linewidth=1, zorder=0)
-    labels = ['%s\nagainst %s' % (what, against) for what, against, _, _ in rows]
-    axes.set_yticks(places, labels, fontsize='small')
-    axes.set_xlabel('this repository / the other (1 is equal, less is better)')
+    axes.invert_yaxis()
+    axes.set_xlabel('this repository / the other: median and spread, less is better')
     axes.spines[['top', 'right']].set_visible(False)
-    figure.legend(loc='upper right', ncols=2, frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.93))
-    figure.savefig(path)
-
-
-def tell(message):
-    print('benchmark:', message, file=sys.stderr, flush=True)
+    axes.figure.savefig(path, bbox_inches='tight')
 
 
 def main():
@@ -194,22 +139,19 @@ def main():
     parser.add_argument('--rounds', type=int, default=5, metavar='N')
     parser.add_argument('--plot', metavar='FILE.png', help='draw the ratios')
     flags = parser.parse_args()
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    if flags.rounds < 1 or flags.plot and 'matplotlib' in absent:
+        parser.error('--rounds must be 1 or more, and --plot needs matplotlib')
 
-    absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    data_dir = os.path.abspath(flags.input_data_dir)
-    jobs = {key: (key, data_dir) for key in RUNS if RUNS[key][0] not in absent}
-    jobs[1] = 'growth', data_dir
-    with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES[1:]:
-            tell('writing the data %d times over' % size)
-            larger_dir = os.path.join(folder, str(size))
-            os.mkdir(larger_dir)
-            run('repeated', data_dir, larger_dir, str(size))
-            jobs[size] = 'growth', larger_dir
-        results = measure(jobs, flags.rounds)
-    print_report(results, absent)
+    with tempfile.TemporaryDirectory() as copies:
+        places = dict(data=os.path.abspath(flags.input_data_dir), copies=copies)
+        run('copies', places)
+        names = [name for name in JOBS if name not in ('copies', *absent)]
+        results = measure(names, places, flags.rounds)
+    rows = list(compare(results))
+    print_report(rows, results, absent)
     if flags.plot:
-        plot(results, flags.plot)
+        plot(rows, flags.plot)
 
 
 if __name__ == '__main__':
