@@ -14,8 +14,8 @@ import math
 
 import tensorflow.compat.v1 as tf
 
-# Graphs, sessions and reference variables as in TensorFlow 1.x. Nearly every call of
-# that time now warns that it is deprecated; here that is known, so errors alone show.
+# Graphs, sessions and reference variables as in TensorFlow 1.x. Nearly every call from
+# then warns that it is deprecated; so only errors are shown.
 tf.logging.set_verbosity(tf.logging.ERROR)
 tf.disable_v2_behavior()
 
@@ -24,28 +24,11 @@ IMAGE_SIZE = 28  # pixels a side
 IMAGE_PIXELS = IMAGE_SIZE * IMAGE_SIZE
 
 
-def layer_variables(fan_in, units):
-    """Creates the variables of one fully connected layer.
-
-    Args:
-        fan_in: int, how many values each unit takes in.
-        units: int, how many units the layer has.
-
-    Returns:
-        weights, float32 variable [fan_in, units]: normal around 0 with a standard
-            deviation of 1/sqrt(fan_in), cut off at two standard deviations.
-        biases, float32 variable [units]: zeros.
-    """
-    weights = tf.Variable(
-        tf.truncated_normal([fan_in, units], stddev=1.0 / math.sqrt(fan_in)),
-        name='weights',
-    )
-    biases = tf.Variable(tf.zeros([units]), name='biases')
-    return weights, biases
-
-
 def inference(images, hidden1_units, hidden2_units):
     """Builds the network up to its predictions (the page's section "Inference").
+
+    The weights of each layer start as a normal distribution around 0 with a standard
+    deviation of 1/sqrt(inputs), cut off at two of them; the biases start at zero.
 
     Args:
         images: float32 tensor [batch_size, IMAGE_PIXELS], from input_data's batches.
@@ -56,13 +39,31 @@ def inference(images, hidden1_units, hidden2_units):
         logits, float32 tensor [batch_size, NUM_CLASSES].
     """
     with tf.name_scope('hidden1'):
-        weights, biases = layer_variables(IMAGE_PIXELS, hidden1_units)
+        weights = tf.Variable(
+            tf.truncated_normal(
+                [IMAGE_PIXELS, hidden1_units], stddev=1.0 / math.sqrt(IMAGE_PIXELS)
+            ),
+            name='weights',
+        )
+        biases = tf.Variable(tf.zeros([hidden1_units]), name='biases')
         hidden1 = tf.nn.relu(tf.matmul(images, weights) + biases)
     with tf.name_scope('hidden2'):
-        weights, biases = layer_variables(hidden1_units, hidden2_units)
+        weights = tf.Variable(
+            tf.truncated_normal(
+                [hidden1_units, hidden2_units], stddev=1.0 / math.sqrt(hidden1_units)
+            ),
+            name='weights',
+        )
+        biases = tf.Variable(tf.zeros([hidden2_units]), name='biases')
         hidden2 = tf.nn.relu(tf.matmul(hidden1, weights) + biases)
     with tf.name_scope('softmax_linear'):
-        weights, biases = layer_variables(hidden2_units, NUM_CLASSES)
+        weights = tf.Variable(
+            tf.truncated_normal(
+                [hidden2_units, NUM_CLASSES], stddev=1.0 / math.sqrt(hidden2_units)
+            ),
+            name='weights',
+        )
+        biases = tf.Variable(tf.zeros([NUM_CLASSES]), name='biases')
         logits = tf.matmul(hidden2, weights) + biases
     return logits
 
