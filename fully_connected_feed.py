@@ -491,12 +491,33 @@ def noted_signals():
             if signum and signal.getsignal(signum) != signal.SIG_IGN:
                 handlers[signum] = signal.signal(signum, note)
     try:
-        yield
+        with signals_kept_off(handlers):
+            yield
     finally:
         # A stopped command has nothing left to save: its exit is not disturbed.
         leaving = RECEIVED and not hasattr(builtins, '__IPYTHON__')
         for signum, handler in handlers.items():
             signal.signal(signum, signal.SIG_IGN if leaving else handler)
+
+
+@contextlib.contextmanager
+def signals_kept_off(signals):
+    """Has signals interrupt an idle thread, not this one.
+
+    The ops run in this thread, and a signal in the middle of one was seen to corrupt
+    memory ("corrupted size vs. prev_size", TensorFlow 2.21).
+    """
+    if not hasattr(signal, 'pthread_sigmask'):  # Windows, which interrupts no thread
+        yield
+        return
+    end = threading.Event()
+    threading.Thread(target=end.wait, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        end.set()
 
 
 def exit_if_stopped(step):

@@ -5,8 +5,7 @@
     mnist = input_data.read_data_sets('MNIST_data', one_hot=True)
     images, labels = mnist.train.next_batch(100)
 
-The same calls give the same batches. It needs NumPy and, for a download, certifi and
-tqdm.
+It needs NumPy and, for a download, certifi and tqdm.
 """
 
 import collections
@@ -98,8 +97,7 @@ class DataSet(object):
 
         Raises:
             TypeError: for any other dtype, or a seed that is no integer.
-            ValueError: if images and labels differ in number, or if reshape meets
-                images that have no single channel.
+            ValueError: if images and labels differ in number, or images have no channel.
         """
         dtype = np.dtype(getattr(dtype, 'as_numpy_dtype', dtype))
         if dtype not in (np.uint8, np.float32):
@@ -108,18 +106,16 @@ class DataSet(object):
             num_examples, self.image_shape = FAKE_EXAMPLES, FAKE_SHAPE
         else:
             images, labels = np.asarray(images), np.asarray(labels)
-            num_examples, self.image_shape = len(images), images.shape[1:]
+            shape = images.shape
+            num_examples, self.image_shape = shape[0], shape[1:]
             if num_examples != len(labels):
-                raise ValueError(
-                    '%d images, but %d labels' % (num_examples, len(labels))
-                )
+                raise ValueError('%d images, %d labels' % (num_examples, len(labels)))
             if reshape:
                 if images.ndim != 4 or images.shape[3] != 1:
                     raise ValueError(
-                        'reshape=True takes images [n, rows, cols, 1], not %s'
-                        % list(images.shape)
+                        'reshape takes [n, rows, cols, 1], not %r' % (shape,)
                     )
-                images = images.reshape(num_examples, images.shape[1] * images.shape[2])
+                images = images.reshape(num_examples, shape[1] * shape[2])
         self.one_hot = one_hot
         self._fake_data, self._dtype = fake_data, dtype
         self._generator = _generator(seed)
@@ -127,8 +123,7 @@ class DataSet(object):
         # In which order the pixels are drawn; None once they are the images, in order.
         self._order = None if fake_data else np.arange(num_examples)
         self._num_examples = num_examples
-        self._index_in_epoch = 0
-        self._epochs_completed = 0
+        self._index_in_epoch = self._epochs_completed = 0
 
     @property
     def _images(self):
@@ -186,22 +181,15 @@ class DataSet(object):
         if fake_data or self._fake_data:
             return self._fake_batch(batch_size)
         if self._index_in_epoch + batch_size < 0:
-            raise ValueError(
-                'batch_size %d leads from example %d back beyond the start of the epoch'
-                % (batch_size, self._index_in_epoch)
-            )
+            raise ValueError('batch_size %d leads back past the start' % batch_size)
         parts = [self._examples(span) for span in self._advance(batch_size, shuffle)]
-        if len(parts) == 1:
-            return parts[0]
-        images, labels = zip(*parts)
-        return np.concatenate(images), np.concatenate(labels)
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts)))
 
     def skip(self, batch_size, batches):
         """Advances past that many batches without building them, to resume a run."""
         _check_positive(batch_size)
         for _ in range(batches):
-            for _ in self._advance(batch_size, shuffle=True):
-                pass
+            list(self._advance(batch_size, shuffle=True))
 
     def in_order(self, batch_size):
         """Yields each example once, in batches as next_batch() returns them.
@@ -281,19 +269,17 @@ def read_data_sets(
         fake_data: bool, return data sets of fake data and read no file.
         one_hot: bool, labels as float64 [n, 10] instead of uint8 [n].
         dtype, reshape, seed: see DataSet.
-        validation_size: int, how many of the first training examples become the
-            validation set.
-        source_url: str, where to download from instead of MNIST's mirrors: the URL of
-            a folder with four files of the same names. They are kept if all of them are
-            intact and fit together.
+        validation_size: int, how many training examples, the first, are set aside.
+        source_url: str, the URL of a folder with four files of the same names, instead
+            of MNIST's mirrors. They are kept if all are intact and fit together.
 
     Returns:
-        Datasets(train, validation, test), a named tuple of DataSet; for MNIST they have
-        55,000, 5,000 and 10,000 examples.
+        Datasets(train, validation, test), a named tuple of DataSet: for MNIST 55,000,
+        5,000 and 10,000 examples.
 
     Raises:
-        ValueError: if a file is damaged, which it names; if the files are of different
-            data sets; or if one_hot or validation_size does not fit them.
+        ValueError: if a file is damaged, which it names, or the files do not fit each
+            other, one_hot or validation_size.
         OSError: if a file can be neither read nor downloaded.
         TypeError: for a dtype other than float32 and uint8.
     """
@@ -353,8 +339,7 @@ def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
         uint8 array [n], or float64 array [n, num_classes] with one_hot.
 
     Raises:
-        ValueError: naming the file, if it holds anything else; with one_hot, if a label
-            is out of range.
+        ValueError: naming the file, if it holds anything else; or for one_hot's labels.
         OSError: if it can't be read.
     """
     with gzip.GzipFile(fileobj=f) as unpacked:
@@ -363,14 +348,7 @@ def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
 
 
 def dense_to_one_hot(labels_dense, num_classes):
-    """Turns labels into one-hot rows.
-
-    Args:
-        labels_dense: array of int or bool, [n] or [n, 1].
-        num_classes: int.
-
-    Returns:
-        float64 array [n, num_classes].
+    """Turns labels, int or bool [n] or [n, 1], into float64 rows [n, num_classes].
 
     Raises:
         ValueError: if a label is not from 0 to num_classes - 1.
@@ -397,7 +375,7 @@ def maybe_download(filename, work_directory, source_url=None):
         str, the file's path.
 
     Raises:
-        OSError: if it can't be downloaded or written.
+        OSError: if it can be neither downloaded nor written.
     """
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
@@ -423,10 +401,9 @@ def _check_positive(batch_size):
 
 
 def _read_files(folder, source_url):
-    """Returns the arrays of the four files, in the order of SHA256.
+    """Returns the arrays of the four files in the order of SHA256; downloads as needed.
 
-    Files that are absent are downloaded. What source_url served is kept only if all is
-    well, since it may be the intact files of different data sets.
+    What source_url served is kept only if all is well: it may be of other data sets.
     """
     absent = [name for name in SHA256 if _find(folder, name) is None]
     mirrors = [source_url] if source_url else MIRRORS
@@ -434,7 +411,11 @@ def _read_files(folder, source_url):
     written = []
     try:
         _download(folder, sources, written)
-        arrays = [_read_file(_find(folder, name)) for name in SHA256]
+        arrays = []
+        for name in SHA256:
+            path = _find(folder, name)
+            with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
+                arrays.append(_read_idx(f, _magic_of(name), path))
         train, train_labels, test, test_labels = [array.shape for array in arrays]
         if (train[:1], test[:1], train[1:]) != (train_labels, test_labels, test[1:]):
             raise ValueError(
@@ -460,22 +441,15 @@ def _find(folder, name):
             pass
 
 
-def _read_file(path):
-    with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
-        return _read_idx(f, _magic_of(path), path)
-
-
-def _magic_of(path):
-    return IMAGES_MAGIC if 'images' in os.path.basename(path) else LABELS_MAGIC
+def _magic_of(name):
+    return IMAGES_MAGIC if 'images' in name else LABELS_MAGIC
 
 
 def _read_idx(f, magic, name):
-    """Reads unpacked IDX data from a binary file object; the name is for errors.
+    """Reads unpacked IDX data; the name is for errors.
 
-    It takes memory for what is there, not for what the header claims.
-
-    Returns:
-        uint8 array: labels [n], or images [n, rows, cols, 1].
+    Returns uint8 labels [n], or images [n, rows, cols, 1]. It takes memory for what is
+    there, not for what the header claims.
     """
     dimensions = magic % 256
     data = bytearray()
@@ -517,10 +491,7 @@ def _url_in(folder_url, name):
 def _download(folder, sources, written):
     """Downloads files from the first source that serves an intact copy of each.
 
-    Args:
-        folder: str, created when absent.
-        sources: list of dict from file name to URL, all of the same file names.
-        written: list that gets the path of each file as it is written.
+    A source is a dict from file name to URL; `written` gets the paths of new files.
     """
     absent, reasons = list(sources[0]), {}
     for source in sources:
@@ -555,9 +526,8 @@ def _fetch(url, name):
     context = ssl.create_default_context(cafile=certifi.where())
     data = bytearray()
     with urllib.request.urlopen(url, timeout=READ_TIMEOUT, context=context) as response:
-        length = response.headers.get('Content-Length')
-        total = int(length) if length else None
-        with tqdm.tqdm(desc=name, total=total, unit='B', unit_scale=True) as bar:
+        size = int(response.headers.get('Content-Length', 0))
+        with tqdm.tqdm(desc=name, total=size or None, unit='B', unit_scale=True) as bar:
             start, before = time.monotonic(), 0
             for chunk in iter(lambda: response.read1(CHUNK), b''):
                 data += chunk

@@ -43,7 +43,14 @@ setup(
             'numpy<2; python_version < "3.11"',
             'setuptools<82',
         ],
-        'test': ['pytest', 'hypothesis', 'ruff>=0.17,<0.18', 'selenium', 'nbclient'],
+        'test': [
+            'pytest',
+            'hypothesis',
+            'ruff>=0.17,<0.18',
+            'selenium',  # TensorBoard in a browser
+            'nbclient',  # notebooks ...
+            'ipykernel',  # ... and what runs them
+        ],
         'plot': ['matplotlib'],
     },
 )

@@ -31,16 +31,22 @@ def test_each_block_of_the_tutorial_stands_in_the_code(block):
 
 
 def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
-    (script,) = blocks('README.md', 'python')
-    (tmp_path / 'old.py').write_text(script)
+    """Its loader's line, which .ci/run tries as it stands, names this clone's."""
+    script = blocks('README.md', 'python')[-1]
+    line = 'from tensorflow.examples.tutorials.mnist import input_data\n'
+    assert script.count(line) == 1
+    (tmp_path / 'old.py').write_text(script.replace(line, 'import input_data\n'))
     os.symlink(digits_dir, str(tmp_path / 'MNIST_data'))
-    accuracy = subprocess.check_output(
-        [sys.executable, 'old.py'],
-        cwd=str(tmp_path),
-        env=dict(os.environ, PYTHONPATH=ROOT),
-        universal_newlines=True,
-    )
-    assert float(accuracy) > 0.8
+    first, second = [
+        subprocess.check_output(
+            [sys.executable, 'old.py'],
+            cwd=str(tmp_path),
+            env=dict(os.environ, PYTHONPATH=ROOT),
+            universal_newlines=True,
+        )
+        for _ in range(2)
+    ]
+    assert first == second and float(first) > 0.8
 
 
 @pytest.mark.parametrize('name', ['README.md', 'docs/tutorial.md', 'CONTRIBUTING.md'])
@@ -50,7 +56,9 @@ def test_links_lead_to_files_and_headings(name):
         path, _, heading = link.partition('#')
         assert os.path.exists(os.path.join(folder, path)), link
         if heading:
-            titles = re.findall(r'^#+ (.*)$', read(os.path.join(folder, path)), re.M)
+            titles = re.findall(
+                r'^#+ (.*)$', read(os.path.join(folder, path) if path else name), re.M
+            )
             assert heading in [title.lower().replace(' ', '-') for title in titles]
 
 
