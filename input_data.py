@@ -52,6 +52,7 @@ MINIMUM_RATE = 2000  # ... for so long is given up
 
 IMAGES_MAGIC = 2051  # IDX: unsigned bytes (8 * 256), 3 dimensions
 LABELS_MAGIC = 2049  # IDX: unsigned bytes, 1 dimension
+MAGIC = {name: IMAGES_MAGIC if 'images' in name else LABELS_MAGIC for name in SHA256}
 CHUNK = 1 << 20  # bytes read at a time
 
 NUM_CLASSES = 10
@@ -97,7 +98,7 @@ class DataSet(object):
 
         Raises:
             TypeError: for any other dtype, or a seed that is no integer.
-            ValueError: if images and labels differ in number, or images have no channel.
+            ValueError: if images and labels differ in number, or their shape is wrong.
         """
         dtype = np.dtype(getattr(dtype, 'as_numpy_dtype', dtype))
         if dtype not in (np.uint8, np.float32):
@@ -162,7 +163,7 @@ class DataSet(object):
 
         Args:
             batch_size: int; more than num_examples gives fewer, and 0 or less an empty
-                batch that moves back by so many examples.
+                batch that moves back by so many.
             fake_data: bool, return images of 784 ones and labels 0 instead.
             shuffle: bool, shuffle before the first epoch, and before the next one if
                 this batch reaches it.
@@ -386,12 +387,10 @@ def maybe_download(filename, work_directory, source_url=None):
 
 def _generator(seed):
     """Returns the generator that a seed starts, or None for NumPy's global one."""
-    if isinstance(seed, np.random.RandomState):
-        return seed
     if seed is None and 'tensorflow' in sys.modules:
         seed = sys.modules['tensorflow'].compat.v1.get_default_graph().seed
-    if seed is None:
-        return None
+    if seed is None or isinstance(seed, np.random.RandomState):
+        return seed
     return np.random.RandomState(operator.index(seed) % (2**31 - 1))  # as TensorFlow
 
 
@@ -415,7 +414,7 @@ def _read_files(folder, source_url):
         for name in SHA256:
             path = _find(folder, name)
             with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
-                arrays.append(_read_idx(f, _magic_of(name), path))
+                arrays.append(_read_idx(f, MAGIC[name], path))
         train, train_labels, test, test_labels = [array.shape for array in arrays]
         if (train[:1], test[:1], train[1:]) != (train_labels, test_labels, test[1:]):
             raise ValueError(
@@ -439,10 +438,6 @@ def _find(folder, name):
             return path
         except FileNotFoundError:
             pass
-
-
-def _magic_of(name):
-    return IMAGES_MAGIC if 'images' in name else LABELS_MAGIC
 
 
 def _read_idx(f, magic, name):
@@ -498,14 +493,9 @@ def _download(folder, sources, written):
         for name in list(absent):
             try:
                 data = _fetch(source[name], name)
-            except (
-                ImportError,
-                ValueError,
-                OSError,
-                http.client.HTTPException,
-            ) as error:
-                reasons[os.path.dirname(source[name])] = error
-                if isinstance(error, (ValueError, urllib.error.HTTPError)):
+            except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
+                reasons[os.path.dirname(source[name])] = e
+                if isinstance(e, (ValueError, urllib.error.HTTPError)):
                     continue  # with the next file
                 break  # a mirror that does not answer
             _write_new(os.path.join(folder, name), data, written)
@@ -542,7 +532,7 @@ def _fetch(url, name):
         if hashlib.sha256(data).hexdigest() != SHA256[name]:
             raise ValueError('SHA-256 is not the published one')
     elif name in SHA256:
-        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), _magic_of(name), name)
+        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), MAGIC[name], name)
     return data
 
 
