@@ -69,6 +69,7 @@ RUN_FILES = re.compile(
 
 # A resumed run takes all flags from the record of the run before, except these; ...
 UNRECORDED_FLAGS = ('log_dir', 'train_dir', 'resume')
+UNCHECKED = ('fake_data', 'unevaluated')
 # ... and these can't change: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
@@ -219,7 +220,10 @@ def run_training():
             with tf.Session(config=SESSION_CONFIG) as sess, noted_signals():
                 sess.run(init)
                 start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-                if start_step >= FLAGS.max_steps and not is_unevaluated(start_step - 1):
+                if (
+                    start_step >= FLAGS.max_steps
+                    and FLAGS.unevaluated != start_step - 1
+                ):
                     with contextlib.suppress(Stopped):
                         evaluate(sess, *eval_args)
                     exit_if_stopped(start_step - 1)
@@ -235,7 +239,7 @@ def run_training():
                 # TensorBoard drops what an earlier run wrote for this step and later.
                 started = tf.SessionLog(status=tf.SessionLog.START)
                 summary_writer.add_session_log(started, global_step=start_step)
-                if is_unevaluated(start_step - 1):
+                if FLAGS.unevaluated == start_step - 1:
                     write_evaluation(summary_writer, start_step - 1, sess, *eval_args)
                     exit_if_stopped(start_step - 1)
                     write_record()
@@ -297,11 +301,6 @@ def check_data_sets(data_sets):
 def is_due(step):
     """Whether an evaluation and a checkpoint come after this step."""
     return (step + 1) % FLAGS.eval_steps == 0 or step + 1 == FLAGS.max_steps
-
-
-def is_unevaluated(step):
-    """Whether the evaluation after this step was given up by an earlier run."""
-    return FLAGS.resume and FLAGS.unevaluated == step
 
 
 def write_evaluation(summary_writer, step, sess, *eval_args):
@@ -412,8 +411,9 @@ def prepare_log_dir():
 
 def write_record(unevaluated=None):
     """Records the flags for --resume, and a step whose evaluation was given up."""
-    record = {name: vars(FLAGS)[name] for name in recorded_flags()}
-    record['unevaluated'] = unevaluated
+    FLAGS.unevaluated = unevaluated
+    flags = vars(FLAGS).items()
+    record = {name: value for name, value in flags if name not in UNRECORDED_FLAGS}
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
     try:
         with open(path + '.tmp', 'w') as f:
@@ -642,12 +642,8 @@ def flag_parser():
         action='store_true',
         help='go on from the newest checkpoint in --log_dir with its flags',
     )
+    parser.set_defaults(unevaluated=None)  # a step whose evaluation was given up
     return parser
-
-
-def recorded_flags():
-    """Returns the names of the flags that a resumed run takes from its record."""
-    return set(vars(flag_parser().parse_args([]))).difference(UNRECORDED_FLAGS)
 
 
 def parse_flags(argv):
@@ -666,43 +662,40 @@ def parse_flags(argv):
         OSError: if the recorded flags can't be read.
     """
     parser = flag_parser()
+    train_dir = parser.parse_args(argv).train_dir
+    places = dict(input_data_dir=train_dir, log_dir=train_dir) if train_dir else {}
+    parser.set_defaults(**places)
     flags = parser.parse_args(argv)
-    both = {'input_data_dir': flags.train_dir, 'log_dir': flags.train_dir}
-    if flags.train_dir:
-        parser.set_defaults(**both)
-        flags = parser.parse_args(argv)
-    path = os.path.join(flags.log_dir, FLAGS_FILE)
-    unevaluated = None
-    if flags.resume and os.path.exists(path):
-        recorded = read_record(path, parser)
-        unevaluated = recorded.pop('unevaluated')
-        # As text, which the parser checks like that of the command line.
-        defaults = {
-            name: value if isinstance(value, bool) else str(value)
-            for name, value in recorded.items()
-        }
-        parser.set_defaults(**dict(defaults, **(both if flags.train_dir else {})))
-        flags = parser.parse_args(argv)
-        for name in FIXED_FLAGS:
-            value, before = getattr(flags, name), recorded[name]
-            if value != before:
-                parser.error(
-                    '--%s %s contradicts %s, with which the run in %s was started'
-                    % (name, value, before, flags.log_dir)
-                )
-    flags.unevaluated = unevaluated
+    record = read_record(parser, flags) if flags.resume else {}
+    # Numbers as text, which the parser checks like that of the command line.
+    texts = {name: str(record[name]) for name in record if name not in UNCHECKED}
+    parser.set_defaults(**dict(record, **dict(texts, **places)))
+    flags = parser.parse_args(argv)
+    for name in FIXED_FLAGS:
+        value = getattr(flags, name)
+        if value != record.get(name, value):
+            parser.error(
+                '--%s %s contradicts %s, with which the run in %s was started'
+                % (name, value, record[name], flags.log_dir)
+            )
     if flags.seed is None:
         flags.seed = random.SystemRandom().randrange(2**32)
     return flags
 
 
-def read_record(path, parser):
-    """Returns the flags that a run has recorded; a damaged record ends the program."""
+def read_record(parser, flags):
+    """Returns the flags that a run has recorded, if any, as a dict.
+
+    A damaged record ends the program.
+    """
+    path = os.path.join(flags.log_dir, FLAGS_FILE)
+    if not os.path.exists(path):
+        return {}
     try:
         with open(path) as f:
-            recorded = json.load(f)
-        if set(recorded) == recorded_flags() | {'unevaluated'}:
-            return recorded
+            record = json.load(f)
+        if set(record) == set(vars(flags)).difference(UNRECORDED_FLAGS):
+            return record
     except (ValueError, TypeError):
         pass
     parser.error(

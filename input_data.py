@@ -189,7 +189,7 @@ class DataSet(object):
     def skip(self, batch_size, batches):
         """Advances past that many batches without building them, to resume a run."""
         _check_positive(batch_size)
-        for _ in range(batches):
+        for _ in range(0 if self._fake_data else batches):
             list(self._advance(batch_size, shuffle=True))
 
     def in_order(self, batch_size):
