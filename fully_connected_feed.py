@@ -220,10 +220,8 @@ def run_training():
             with tf.Session(config=SESSION_CONFIG) as sess, noted_signals():
                 sess.run(init)
                 start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-                if (
-                    start_step >= FLAGS.max_steps
-                    and FLAGS.unevaluated != start_step - 1
-                ):
+                evaluated = FLAGS.unevaluated != start_step - 1
+                if start_step >= FLAGS.max_steps and evaluated:
                     with contextlib.suppress(Stopped):
                         evaluate(sess, *eval_args)
                     exit_if_stopped(start_step - 1)
@@ -239,7 +237,7 @@ def run_training():
                 # TensorBoard drops what an earlier run wrote for this step and later.
                 started = tf.SessionLog(status=tf.SessionLog.START)
                 summary_writer.add_session_log(started, global_step=start_step)
-                if FLAGS.unevaluated == start_step - 1:
+                if not evaluated:  # an evaluation that a signal had stopped
                     write_evaluation(summary_writer, start_step - 1, sess, *eval_args)
                     exit_if_stopped(start_step - 1)
                     write_record()
@@ -481,6 +479,8 @@ def noted_signals():
     def note(signum, frame):
         if not RECEIVED:
             RECEIVED.append(signum)
+            if signal.Signals(signum).name == 'SIGHUP':  # printing may fail from now on
+                sys.stdout = open(os.devnull, 'w')
             tell('%s: saving the weights' % signal.Signals(signum).name)
 
     del RECEIVED[:]
