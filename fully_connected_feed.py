@@ -427,7 +427,7 @@ def translated_errors():
     try:
         yield
     except (tf.errors.OpError, RuntimeError) as error:
-        if 'OOM' in str(error):
+        if 'OOM when allocating' in str(error):
             raise ValueError(
                 '--hidden1 %d, --hidden2 %d or --batch_size %d is too large for memory'
                 % (FLAGS.hidden1, FLAGS.hidden2, FLAGS.batch_size)

@@ -9,6 +9,8 @@ import pytest
 
 import generate_digits
 
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # as the program sets it
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
 
@@ -80,8 +82,9 @@ def run(start):
 
 
 def own_lines(stderr):
-    """The lines of stderr less those that TensorFlow prints while it is imported."""
+    """The lines of stderr less those that TensorFlow, of any version, prints itself."""
     imports = re.compile(
-        r'WARNING: All log messages before absl|I0000 |To enable the following'
+        r'WARNING: All log messages before absl|[IWE]0000 |To enable the following'
+        r'|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d'
     )
     return [line for line in stderr.splitlines() if not imports.match(line)]

@@ -1,8 +1,11 @@
 """The loader's API: the same batches as TensorFlow 1.3's, held in less memory."""
 
+import copy
 import hashlib
 import json
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 
@@ -16,35 +19,40 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class PlainDataSet(object):
-    """What the facts about TensorFlow 1.3 say of next_batch(), word for word.
+    """What the facts about TensorFlow 1.3 say of its data sets, word for word.
 
-    It copies whole arrays, as the original did; the generator is its own.
+    It copies whole arrays, as the original did; the generator may be shared.
     """
 
-    def __init__(self, images, labels, seed):
+    def __init__(self, images, labels, generator):
         images = images.reshape(len(images), -1).astype(np.float32)
-        self.images, self.labels = np.multiply(images, 1.0 / 255.0), labels
-        self.generator = np.random.RandomState(seed)
-        self.start, self.epochs_completed = 0, 0
+        self._images, self._labels = np.multiply(images, 1.0 / 255.0), labels
+        self._num_examples = len(images)
+        self._index_in_epoch = self._epochs_completed = 0
+        self.generator = generator
+
+    images = property(lambda self: self._images)
+    labels = property(lambda self: self._labels)
+    epochs_completed = property(lambda self: self._epochs_completed)
 
     def shuffle(self):
-        order = np.arange(len(self.images))
+        order = np.arange(self._num_examples)
         self.generator.shuffle(order)
-        self.images, self.labels = self.images[order], self.labels[order]
+        self._images, self._labels = self._images[order], self._labels[order]
 
     def next_batch(self, size, shuffle=True):
-        start, count = self.start, len(self.images)
-        if self.epochs_completed == 0 and start == 0 and shuffle:
+        start, count = self._index_in_epoch, self._num_examples
+        if self._epochs_completed == 0 and start == 0 and shuffle:
             self.shuffle()
         if start + size <= count:
-            self.start = start + size
-            return self.images[start : self.start], self.labels[start : self.start]
-        self.epochs_completed += 1
-        rest = self.images[start:], self.labels[start:]
+            stop = self._index_in_epoch = start + size
+            return self._images[start:stop].copy(), self._labels[start:stop].copy()
+        self._epochs_completed += 1
+        rest = self._images[start:count], self._labels[start:count]
         if shuffle:
             self.shuffle()
-        self.start = start + size - count
-        new = self.images[: self.start], self.labels[: self.start]
+        stop = self._index_in_epoch = start + size - count
+        new = self._images[:stop], self._labels[:stop]
         return np.concatenate([rest[0], new[0]]), np.concatenate([rest[1], new[1]])
 
 
@@ -77,7 +85,7 @@ def test_batches_are_those_of_tensorflow_1_3(sizes, shuffle):
     """Also sizes that don't divide the 23 examples, and larger ones."""
     images, labels = random_examples(23)
     data_set = input_data.DataSet(images, labels, seed=5)
-    plain = PlainDataSet(images, labels, seed=5)
+    plain = PlainDataSet(images, labels, np.random.RandomState(5))
     for size in sizes:
         batch = data_set.next_batch(size, shuffle=shuffle)
         expected = plain.next_batch(size, shuffle=shuffle)
@@ -91,7 +99,7 @@ def test_batches_are_those_of_tensorflow_1_3(sizes, shuffle):
 def test_shuffling_may_begin_late_and_pause():
     images, labels = random_examples(23)
     data_set = input_data.DataSet(images, labels, seed=5)
-    plain = PlainDataSet(images, labels, seed=5)
+    plain = PlainDataSet(images, labels, np.random.RandomState(5))
     for size, shuffle in [(5, False), (20, True), (30, False), (9, True), (23, True)]:
         batch = data_set.next_batch(size, shuffle=shuffle)
         assert_same(batch[0], plain.next_batch(size, shuffle=shuffle)[0])
@@ -190,7 +198,9 @@ def test_one_hot_labels(digits_dir):
 def test_dense_to_one_hot():
     rows = input_data.dense_to_one_hot(np.array([2, 0]), 3)
     assert_same(rows, np.array([[0.0, 0, 1], [1, 0, 0]]))
-    with pytest.raises(ValueError, match='label 3 is not from 0 to 2'):
+    assert_same(input_data.dense_to_one_hot(np.array([[2], [0]]), 3), rows)
+    assert_same(input_data.dense_to_one_hot(np.array([False, True]), 2), np.eye(2))
+    with pytest.raises(ValueError, match='label 3 is not one of the 3 classes'):
         input_data.dense_to_one_hot(np.array([2, 3]), 3)
 
 
@@ -199,7 +209,7 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
     data_sets = input_data.read_data_sets('no such folder', True, one_hot=one_hot)
     assert not os.path.exists('no such folder')
     for data_set in data_sets:
-        assert data_set.num_examples == 10000
+        assert (data_set.num_examples, data_set.one_hot) == (10000, one_hot)
         images, labels = data_set.next_batch(3, True)
         assert (images, labels) == ([[1] * 784] * 3, [label] * 3)
 
@@ -227,13 +237,214 @@ def test_without_a_seed_numpy_random_seed_makes_batches_repeatable(digits_dir, w
     assert not np.array_equal(batch(3), batch(4))
 
 
-def test_each_data_set_has_a_generator_of_its_own(digits_dir):
-    """Taking from one does not change what the other gives."""
-    alone = input_data.read_data_sets(digits_dir, seed=2)
-    mixed = input_data.read_data_sets(digits_dir, seed=2)
-    for _ in range(30):
-        mixed.test.next_batch(100)
-        assert_same(mixed.train.next_batch(99)[0], alone.train.next_batch(99)[0])
+def assert_same_batches(actual, expected, sizes):
+    for size in sizes:
+        for array, wanted in zip(actual.next_batch(size), expected.next_batch(size)):
+            assert_same(array, wanted)
+        assert actual.epochs_completed == expected.epochs_completed
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_the_three_sets_share_one_generator(digits_dir, seed):
+    """Sets taken in turn at random: a shuffle of one moves that of the next."""
+    sets = input_data.read_data_sets(digits_dir, dtype=np.uint8, reshape=False)
+    generator = np.random.RandomState(seed)
+    plain = [PlainDataSet(x.images.copy(), x.labels.copy(), generator) for x in sets]
+    sets = input_data.read_data_sets(digits_dir, seed=seed)
+    rng = np.random.RandomState(seed)
+    for _ in range(40):
+        which, size = rng.randint(3), rng.randint(1, 3000)
+        assert_same_batches(sets[which], plain[which], [size])
+
+
+@pytest.mark.parametrize('seed, reduced', [(-1, 2**31 - 2), (2**31 - 1, 0), (2**32, 2)])
+def test_seeds_are_reduced_as_tensorflow_reduced_them(seed, reduced):
+    assert_same_batches(
+        input_data.DataSet(*random_examples(23), seed=seed),
+        PlainDataSet(*random_examples(23), generator=np.random.RandomState(reduced)),
+        [23],
+    )
+    with pytest.raises(TypeError):
+        input_data.DataSet(*random_examples(23), seed='7')
+
+
+@pytest.mark.parametrize('seed, started_as', [(None, 777), (7, 7)])
+def test_the_seed_of_the_default_graph_seeds_the_batches(seed, started_as):
+    state = np.random.get_state()[1].tolist()
+    with tf.Graph().as_default():
+        tf.set_random_seed(777)
+        data_set = input_data.DataSet(*random_examples(23), seed=seed)
+        weights = tf.random_normal([3])
+    with tf.Graph().as_default():
+        tf.set_random_seed(777)  # and the script's own ops get the seeds they had
+        same = tf.random_normal([3])
+    assert str(weights.graph.as_graph_def()) == str(same.graph.as_graph_def())
+    generator = np.random.RandomState(started_as)
+    plain = PlainDataSet(*random_examples(23), generator=generator)
+    assert_same_batches(data_set, plain, [5, 20, 30])
+    assert np.random.get_state()[1].tolist() == state
+
+
+@pytest.mark.parametrize('one_hot', [False, True])
+def test_batches_of_no_size_move_back(one_hot):
+    images, labels = random_examples(23)
+    if one_hot:
+        labels = input_data.dense_to_one_hot(labels, 10)
+    data_set = input_data.DataSet(images, labels, seed=5)
+    plain = PlainDataSet(images, labels, np.random.RandomState(5))
+    assert_same_batches(data_set, plain, [0, 7, 0, -3, 5, -9, 23, 4, -2, 20])
+    before = data_set._index_in_epoch
+    with pytest.raises(ValueError, match='batch_size -24'):
+        data_set.next_batch(-24)
+    assert data_set._index_in_epoch == before
+    assert_same_batches(data_set, plain, [-before, 23])
+
+
+def changes():
+    """What scripts do to a data set, each as a function of one."""
+
+    def in_place(data_set):
+        data_set.images[:, 1] = 0.5
+        data_set.labels[:3] = 9
+
+    def reshaped(data_set):
+        data_set._images = data_set._images.reshape(-1, 4, 3, 1)
+
+    def noise(data_set):
+        data_set._images = data_set.images + np.float32(0.1)
+
+    def fewer(data_set):
+        keep = data_set.labels > 4
+        data_set._images, data_set._labels = (
+            data_set.images[keep],
+            data_set.labels[keep],
+        )
+        data_set._num_examples = int(keep.sum())
+
+    def more(data_set):
+        data_set._images = np.concatenate([data_set.images, 1 - data_set.images])
+        data_set._labels = np.concatenate([data_set.labels, data_set.labels])
+        data_set._num_examples *= 2
+
+    def first_ones(data_set):
+        data_set._num_examples = 6
+
+    def start_over(data_set):
+        data_set._index_in_epoch = data_set._epochs_completed = 0
+
+    def relabelled(data_set):
+        data_set._labels = data_set._labels % 2
+
+    return [in_place, reshaped, noise, fewer, more, first_ones, start_over, relabelled]
+
+
+@pytest.mark.parametrize('taken', [0, 10, 30])
+@pytest.mark.parametrize('change', changes())
+def test_what_a_script_changes_comes_back_in_its_batches(change, taken):
+    images, labels = random_examples(23)
+    data_set = input_data.DataSet(images, labels.copy(), seed=5)
+    plain = PlainDataSet(images, labels.copy(), np.random.RandomState(5))
+    for each in data_set, plain:
+        if taken:
+            each.next_batch(taken)
+        change(each)
+    assert_same_batches(data_set, plain, [3, 40, 7, 7, 60])
+    assert_same(data_set.images, plain.images)
+    assert_same(data_set.labels, plain.labels)
+
+
+def test_recorded_batches_of_sets_taken_in_turn(mnist_dir):
+    with open(os.path.join(HERE, 'data', 'batches-mixed.json')) as f:
+        cases = json.load(f)
+    for case in cases:
+        with tf.Graph().as_default():
+            if 'graph_seed' in case:
+                tf.set_random_seed(case['graph_seed'])
+            sets = input_data.read_data_sets(mnist_dir, **case['arguments'])
+        if 'numpy_seed_after_load' in case:
+            np.random.seed(case['numpy_seed_after_load'])
+        batches = []
+        for name, size, shuffle, times in case['calls']:
+            for _ in range(times):
+                batches += getattr(sets, name).next_batch(size, shuffle=shuffle)
+        assert digest(batches) == case['sha256']
+        assert [x.epochs_completed for x in sets] == case['epochs_completed']
+
+
+def digest(arrays):
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update((str(array.dtype) + str(array.shape)).encode() + array.tobytes())
+    return total.hexdigest()
+
+
+def test_recorded_uses_of_the_attributes(mnist_dir):
+    with open(os.path.join(HERE, 'data', 'uses.json')) as f:
+        recorded = json.load(f)
+
+    def read(seed, **options):
+        return input_data.read_data_sets(mnist_dir, seed=seed, **options)
+
+    train = read(3).train
+    train._images = train._images.reshape(-1, 28, 28, 1)
+    found = train.next_batch(5) + train.next_batch(7)
+    assert digest(found) == recorded['images_reshaped_through_the_attribute']
+
+    sets = read(3, one_hot=True)
+    sets.train.next_batch(10)
+    found = sets.train._labels[:50], sets.test._labels[:50], sets.train._images[:3]
+    assert digest(found) == recorded['labels_read_through_the_attribute']
+
+    train = read(4).train
+    noise = np.random.RandomState(1).rand(784).astype(np.float32)
+    train._images = train.images + noise
+    found = train.next_batch(20) + train.next_batch(60000)
+    assert digest(found) == recorded['noise_put_into_the_set']
+
+    test = read(5).test
+    test.images[:, :392] = 0
+    found = test.next_batch(30) + test.next_batch(9990)
+    found += test.images[:40], test.labels[:40]
+    assert digest(found) == recorded['images_changed_in_place']
+
+    train = read(8).train
+    keep = np.isin(train.labels, [3, 7])
+    train._images, train._labels = train.images[keep], train.labels[keep]
+    train._num_examples = int(keep.sum())
+    found = train.next_batch(100) + train.next_batch(11000) + train.next_batch(3000)
+    assert digest(found) == recorded['only_some_digits']
+
+
+@pytest.mark.parametrize('seed', [None, 4])
+def test_copies_go_on_like_the_original_also_in_another_process(seed, tmp_path):
+    data_set = input_data.DataSet(*random_examples(23), seed=seed)
+    data_set.next_batch(5)
+    state = np.random.get_state()
+    found = []
+    for other in copy.deepcopy(data_set), pickle.loads(pickle.dumps(data_set)):
+        np.random.set_state(state)
+        found.append(digest(other.next_batch(40)))
+    np.random.set_state(state)
+    assert set(found) == {digest(data_set.next_batch(40))}
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        images, _ = pool.apply(input_data.DataSet.next_batch, (data_set, 20))
+    assert images.shape == (20, 12)
+
+
+def test_pixels_that_were_asked_for_take_four_bytes_each_once(digits_dir):
+    code = '\n'.join(
+        [
+            'import sys, tracemalloc, input_data',
+            'tracemalloc.start()',
+            'sets = input_data.read_data_sets(sys.argv[1])',
+            'for x in sets: x.images; x.next_batch(100)',
+            'print(tracemalloc.get_traced_memory()[0])',
+        ]
+    )
+    taken = subprocess.check_output(
+        [sys.executable, '-c', code, digits_dir], cwd=os.path.dirname(HERE)
+    )
+    assert int(taken) < 4 * 8000 * 784 + (2 << 20)
 
 
 @pytest.mark.parametrize('batch_size', [10.0, '10', None])
@@ -242,16 +453,6 @@ def test_batch_size_that_is_no_integer_leaves_the_data_set_as_it_was(batch_size)
     with pytest.raises(TypeError):
         data_set.next_batch(batch_size)
     assert_same(data_set.next_batch(10)[0], same.next_batch(10)[0])
-
-
-def test_images_are_built_once_an_order():
-    data_set = input_data.DataSet(*random_examples(23), seed=1)
-    data_set.next_batch(10)
-    images, labels = data_set.images, data_set.labels
-    data_set.next_batch(10)
-    assert data_set.images is images and data_set.labels is labels
-    data_set.next_batch(10)  # a new epoch, a new order
-    assert data_set.images is not images and data_set.labels is not labels
 
 
 def test_a_batch_is_the_callers_to_change():
@@ -282,10 +483,10 @@ def test_pixels_stay_one_byte_each(digits_dir):
     assert int(peak) < 1.5 * 8000 * 784 + (3 << 20)
 
 
-def test_import_needs_neither_tensorflow_nor_pooch():
+def test_import_needs_neither_tensorflow_nor_what_a_download_needs():
     code = 'import sys, input_data; print(*sorted(sys.modules))'
     modules = subprocess.check_output(
         [sys.executable, '-c', code], cwd=os.path.dirname(HERE), universal_newlines=True
     ).split()
     assert 'numpy' in modules
-    assert not {'tensorflow', 'pooch', 'requests', 'tqdm'} & set(modules)
+    assert not {'tensorflow', 'certifi', 'tqdm'} & set(modules)
