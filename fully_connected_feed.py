@@ -73,6 +73,14 @@ UNCHECKED = ('fake_data', 'unevaluated')
 # ... and these can't change: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
+# What TensorFlow raises for a damaged checkpoint.
+DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    ValueError,
+)
+
 # The model is so small that a GPU or more threads cost more than they save: all ops run
 # in the thread that calls sess.run().
 SESSION_CONFIG = tf.ConfigProto(
@@ -202,6 +210,7 @@ def run_training():
             FLAGS.input_data_dir, FLAGS.fake_data, seed=FLAGS.seed
         )
         check_data_sets(data_sets)
+        check_layers()
 
         with tf.Graph().as_default():
             tf.set_random_seed(FLAGS.seed)
@@ -296,6 +305,23 @@ def check_data_sets(data_sets):
         )
 
 
+def check_layers():
+    """Raises a ValueError if the weights and their gradients don't fit into memory."""
+    pixels, classes = mnist.IMAGE_PIXELS, mnist.NUM_CLASSES
+    weights = pixels * FLAGS.hidden1 + (FLAGS.hidden1 + classes) * FLAGS.hidden2
+    if hasattr(os, 'sysconf'):  # not on Windows, where TensorFlow finds out
+        memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+        if 2 * 4 * weights > memory:
+            raise too_large_for_memory()
+
+
+def too_large_for_memory():
+    return ValueError(
+        '--hidden1 %d, --hidden2 %d or --batch_size %d is too large for memory'
+        % (FLAGS.hidden1, FLAGS.hidden2, FLAGS.batch_size)
+    )
+
+
 def is_due(step):
     """Whether an evaluation and a checkpoint come after this step."""
     return (step + 1) % FLAGS.eval_steps == 0 or step + 1 == FLAGS.max_steps
@@ -343,7 +369,7 @@ def restore_newest(sess, saver):
                 '--hidden1 %d --hidden2 %d contradict %d and %d, the layers of %s'
                 % (FLAGS.hidden1, FLAGS.hidden2, sizes[0], sizes[1], paths[-1])
             ) from error
-        except (tf.errors.DataLossError, tf.errors.NotFoundError, ValueError) as error:
+        except DAMAGE as error:
             tell(
                 '%s is damaged (%s); looking for the one before'
                 % (paths.pop(), type(error).__name__)
@@ -428,10 +454,7 @@ def translated_errors():
         yield
     except (tf.errors.OpError, RuntimeError) as error:
         if 'OOM when allocating' in str(error):
-            raise ValueError(
-                '--hidden1 %d, --hidden2 %d or --batch_size %d is too large for memory'
-                % (FLAGS.hidden1, FLAGS.hidden2, FLAGS.batch_size)
-            ) from error
+            raise too_large_for_memory() from error
         full = 'No space left' in str(error)
         raise OSError(
             'cannot write to --log_dir %s (%s)%s'
@@ -452,7 +475,9 @@ def locked_log_dir():
     lock = filelock.FileLock(os.path.join(FLAGS.log_dir, LOCK_FILE), timeout=0)
     try:
         os.makedirs(FLAGS.log_dir, exist_ok=True)
-        if not FLAGS.resume or os.access(FLAGS.log_dir, os.W_OK):
+        effective = os.access in os.supports_effective_ids
+        writable = os.access(FLAGS.log_dir, os.W_OK, effective_ids=effective)
+        if writable or not FLAGS.resume:
             lock.acquire()
     except filelock.Timeout:
         raise OSError(

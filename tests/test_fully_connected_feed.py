@@ -122,6 +122,7 @@ def test_defaults_are_those_of_tensorflow_1(monkeypatch):
         'train_dir': None,
         'fake_data': False,
         'resume': False,
+        'unevaluated': None,
     }
 
 

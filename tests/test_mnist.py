@@ -13,7 +13,7 @@ import input_data
 import mnist
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
-TF_VERSION = '.'.join(tf.__version__.split('.')[:2])
+TF_VERSION = tuple(int(number) for number in tf.__version__.split('.')[:2])
 
 
 class Model(object):
@@ -106,14 +106,17 @@ def nodes(graph):
 def test_graph_is_node_for_node_what_the_original_builds():
     with built_graph().as_default() as graph:
         tf.summary.merge_all()
-        if TF_VERSION == '2.21':
+        if TF_VERSION >= (2, 15):
             assert len(nodes(graph)) == 130
         tf.global_variables_initializer()
         tf.train.Saver()
-    recorded = os.path.join(DATA, 'graph-%s.json' % TF_VERSION)
-    if not os.path.exists(recorded):
-        pytest.skip("the original's graph on this TensorFlow is not recorded")
-    with open(recorded) as f:
+    if TF_VERSION >= (2, 15):
+        recorded = 'graph-2.21.json'
+    elif TF_VERSION < (2, 2):
+        recorded = 'graph-1.15.json'
+    else:
+        return  # the page's own lines below are what the graph is held against
+    with open(os.path.join(DATA, recorded)) as f:
         assert nodes(graph) == json.load(f)
 
 
@@ -247,7 +250,7 @@ def test_tensorflow_1_3_checkpoint_gives_its_counts(reference_dir, mnist_dir):
             for images, labels in data_set.in_order(100)
         )
         assert data_set.num_examples == expected[name]['num_examples']
-        assert abs(count - expected[name]['num_correct']) <= 2
+        assert count == expected[name]['num_correct']
 
 
 def test_loss_curve_is_that_of_tensorflow_1_3(reference_dir, mnist_dir):
@@ -260,6 +263,4 @@ def test_loss_curve_is_that_of_tensorflow_1_3(reference_dir, mnist_dir):
         model.run([model.train_op, model.loss], *train.next_batch(100))[1]
         for _ in range(2000)
     ]
-    distance = np.abs(curve - recorded['loss'])
-    assert distance[:100].max() < 0.02
-    assert distance.mean() < 0.01
+    assert np.abs(curve - recorded['loss']).max() < 0.001
