@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -16,7 +18,7 @@ import tensorflow.compat.v1 as tf
 import fully_connected_feed
 import input_data
 import mnist
-from conftest import own_lines
+from conftest import PROGRAM, ROOT, own_lines
 from runs import call, curves, files_in, flags_for, variables
 
 LAST = 'model.ckpt-999'
@@ -99,17 +101,15 @@ def test_signal_saves_and_says_how_to_go_on(
     first, line = own_lines(process.communicate()[1])
     assert process.returncode == status
     assert first == 'fully_connected_feed: %s: saving the weights' % name
-    step, program, command = re.match(
+    step, command, flags = re.match(
         r'fully_connected_feed: stopped by %s after step (\d+); to go on:'
-        r' \S+ (\S+) (.+)' % name,
+        r' (\S+ \S+) (.+)' % name,
         line,
     ).groups()
-    assert os.path.samefile(program, fully_connected_feed.__file__)
     assert int(step) < 999  # the step in hand, not the next one that is saved anyway
     assert 'model.ckpt-%s.index' % step in os.listdir(log_dir)
-    assert command == "--resume --log_dir '%s'" % log_dir.replace("'", "'\"'\"'")
-    status, stdout, stderr = call('--resume', '--log_dir', log_dir)
-    assert (status, stderr) == (0, [])
+    assert flags == "--resume --log_dir '%s'" % log_dir.replace("'", "'\"'\"'")
+    subprocess.check_output(command + ' ' + flags, shell=True)
     assert variables(log_dir, LAST) == variables(finished, LAST)
     expected = curves(finished)
     loss = expected.pop('loss')
@@ -287,31 +287,88 @@ def test_finished_run_that_may_only_be_read_is_evaluated(copied):
     assert files_in(copied) == before
 
 
+@pytest.fixture(scope='module')
+def slow(tmp_path_factory, digits_dir):
+    """A log directory and its flags; each of two evaluations takes a second or more."""
+    directory = str(tmp_path_factory.mktemp('slow') / 'log')
+    flags = '--max_steps=120', '--eval_steps=60', '--seed=5', '--batch_size=1'
+    assert call(*flags_for(digits_dir, directory, *flags))[::2] == (0, [])
+    return directory, flags
+
+
+@pytest.mark.parametrize('step', [59, 119])
 def test_evaluation_that_a_signal_stops_is_made_up_for_once(
-    start, digits_dir, finished, tmp_path
+    start, digits_dir, slow, tmp_path, step
 ):
-    log_dir = str(tmp_path / 'log')
-    process = start(*undisturbed_flags(digits_dir, log_dir))
-    read_until(process, 'Step 200:')
-    read_until(process, 'Training Data Eval:')
+    finished, flags = slow
+    process = start(*flags_for(digits_dir, str(tmp_path), *flags))
+    for _ in range(step // 60 + 1):
+        read_until(process, 'Training Data Eval:')
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
-    assert process.returncode == 130 and len(own_lines(stderr)) == 2
-    if record_of(log_dir)['unevaluated'] is not None:  # else it was too quick
-        assert record_of(log_dir)['unevaluated'] == 299
-    status, stdout, stderr = call('--resume', '--log_dir', log_dir)
-    assert (status, stderr) == (0, [])
-    assert record_of(log_dir)['unevaluated'] is None
-    assert_same_run(log_dir, finished)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 130 and 'Test Data Eval:' not in stdout
+    first, last = own_lines(stderr)
+    assert 'stopped by SIGINT after step %d; to go on:' % step in last
+    assert record_of(tmp_path)['unevaluated'] == step
+    assert call('--resume', '--log_dir', str(tmp_path))[::2] == (0, [])
+    assert record_of(tmp_path)['unevaluated'] is None
+    assert variables(tmp_path, 'model.ckpt-119') == variables(
+        finished, 'model.ckpt-119'
+    )
+    assert curves(tmp_path) == curves(finished)
 
 
-def test_evaluation_of_a_finished_run_can_be_stopped(start, copied, finished):
-    process = start('--resume', '--log_dir', copied)
+def test_evaluation_of_a_finished_run_can_be_stopped(start, slow):
+    before = files_in(slow[0])
+    process = start('--resume', '--log_dir', slow[0])
     read_until(process, 'Training Data Eval:')
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate()
-    assert process.returncode in (143, 0)  # 0: it was too quick
-    assert files_in(copied) == files_in(finished)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 143 and 'Test Data Eval:' not in stdout
+    assert len(own_lines(stderr)) == 2
+    assert files_in(slow[0]) == before
+
+
+def test_evaluation_made_up_for_can_be_stopped_too(start, digits_dir, slow, tmp_path):
+    finished, flags = slow
+    for extra in [], ['--resume']:
+        process = start(*flags_for(digits_dir, str(tmp_path), *flags) + extra)
+        read_until(process, 'Training Data Eval:')
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert record_of(tmp_path)['unevaluated'] == 59
+    assert call('--resume', '--log_dir', str(tmp_path))[::2] == (0, [])
+    assert curves(tmp_path) == curves(finished)
+
+
+def test_ignored_signal_stays_ignored(start, digits_dir, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which nohup does
+    process = start(*flags_for(digits_dir, str(tmp_path), '--max_steps=101'))
+    signal.signal(signal.SIGHUP, before)
+    read_until(process, 'Step 0:')
+    process.send_signal(signal.SIGHUP)
+    assert own_lines(process.communicate()[1]) == [] and process.returncode == 0
+
+
+def test_closed_terminal_saves_the_weights(digits_dir, finished, tmp_path):
+    master, slave = os.openpty()
+    flags = undisturbed_flags(digits_dir, str(tmp_path)) + ['--max_steps=100000']
+    process = (
+        subprocess.Popen(  # the first terminal that a new session opens is its own
+            ['sh', '-c', 'exec "$@" <>"$0" >&0 2>&0', os.ttyname(slave)]
+            + [sys.executable, PROGRAM]
+            + flags,
+            start_new_session=True,
+        )
+    )
+    os.close(slave)
+    output = b''
+    while b'Step 100:' not in output:
+        output += os.read(master, 1000)
+    os.close(master)
+    assert process.wait() == 129
+    assert call('--resume', '--max_steps=1000', '--log_dir', str(tmp_path))[0] == 0
+    assert_same_run(tmp_path, finished)
 
 
 @pytest.mark.parametrize('number', range(6))
@@ -334,15 +391,30 @@ def test_no_later_signal_breaks_the_save(start, digits_dir, finished, tmp_path, 
     assert_same_run(log_dir, finished)
 
 
-def test_interrupted_while_tensorflow_is_imported(start, digits_dir, tmp_path):
-    for seconds in 0.4, 0.7:
-        process = start(*flags_for(digits_dir, str(tmp_path / 'log')))
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate()
-        assert process.returncode == 130
-        assert own_lines(stderr)[-1:] == ['fully_connected_feed: interrupted']
-        assert 'Traceback' not in stderr
+@pytest.mark.parametrize('seconds', [0, 0.3])
+def test_interrupted_while_tensorflow_is_imported(start, tmp_path, seconds):
+    process = start('--fake_data', '--max_steps=100000', '--log_dir', tmp_path)
+    loaded = pathlib.Path('/proc/%d/maps' % process.pid)
+    if not loaded.exists():
+        pytest.skip('there is no /proc to see the import in')
+    while 'tensorflow' not in loaded.read_text():
+        time.sleep(0.005)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stdout) == (130, '')
+    assert own_lines(stderr) == ['fully_connected_feed: interrupted']
+
+
+def test_command_in_the_last_line_is_the_user_s(monkeypatch):
+    monkeypatch.chdir(os.path.join(ROOT, 'tests'))
+    path = os.path.join('..', 'fully_connected_feed.py')
+    monkeypatch.setenv('PATH', os.path.dirname(sys.executable))
+    assert fully_connected_feed.own_command() == 'python ' + path
+    monkeypatch.setenv('PATH', '')
+    assert fully_connected_feed.own_command() == sys.executable + ' ' + path
+    monkeypatch.setattr(sys, 'argv', ['/usr/bin/fully_connected_feed'])
+    assert fully_connected_feed.own_command() == '/usr/bin/fully_connected_feed'
 
 
 def test_other_flags_may_change(copied):
