@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -41,6 +42,14 @@ def reference_dir():
     return folder_named_by('TF13_REFERENCE_DIR')
 
 
+def default_signals():
+    """Undoes what nohup or a shell's & around the tests has set."""
+    for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
+        signum = getattr(signal, name)
+        default = signal.default_int_handler if name == 'SIGINT' else signal.SIG_DFL
+        signal.signal(signum, default)
+
+
 @pytest.fixture
 def start():
     """Returns a function that starts the program and ends it with the test.
@@ -55,6 +64,7 @@ def start():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
+            preexec_fn=default_signals,
         )
         started.append(process)
         return process

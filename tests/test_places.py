@@ -65,8 +65,8 @@ def test_run_training_in_a_thread_leaves_signals_alone(tmp_path):
 
 def test_system_without_the_signals_and_calls_that_windows_lacks(tmp_path):
     code = (
-        'import os, runpy, signal, sys\n'
-        'del signal.SIGHUP, signal.SIGPIPE, signal.pthread_sigmask, os.sysconf\n'
+        'import runpy, signal, sys\n'
+        'del signal.SIGHUP, signal.SIGPIPE, signal.pthread_sigmask\n'
         'sys.argv = [%r, "--fake_data", "--max_steps=3", "--log_dir=%s"]\n'
         'runpy.run_path(sys.argv[0], run_name="__main__")'
     ) % (PROGRAM, tmp_path)
