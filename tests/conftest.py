@@ -11,6 +11,8 @@ import pytest
 import generate_digits
 
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # as the program sets it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
+signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
@@ -42,14 +44,6 @@ def reference_dir():
     return folder_named_by('TF13_REFERENCE_DIR')
 
 
-def default_signals():
-    """Undoes what nohup or a shell's & around the tests has set."""
-    for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
-        signum = getattr(signal, name)
-        default = signal.default_int_handler if name == 'SIGINT' else signal.SIG_DFL
-        signal.signal(signum, default)
-
-
 @pytest.fixture
 def start():
     """Returns a function that starts the program and ends it with the test.
@@ -64,7 +58,6 @@ def start():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
-            preexec_fn=default_signals,
         )
         started.append(process)
         return process
