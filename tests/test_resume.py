@@ -376,7 +376,6 @@ def test_no_later_signal_breaks_the_save(start, digits_dir, finished, tmp_path, 
     assert_same_run(log_dir, finished)
 
 
-@pytest.mark.parametrize('seconds', [0, 0.3])
 @pytest.mark.skipif(
     not tf.__version__.startswith('2.21'),
     reason='older TensorFlow swallows it at times',
