@@ -1,7 +1,6 @@
-"""What several tests share: generated digits, and the program as a user starts it."""
+"""The fixtures that several tests share."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -9,13 +8,11 @@ import sys
 import pytest
 
 import generate_digits
+from helpers import PROGRAM, own_lines
 
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # as the program sets it
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
 signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
 
 
 @pytest.fixture(scope='session')
@@ -82,12 +79,3 @@ def run(start):
         return process.returncode, stdout.splitlines(), own_lines(stderr)
 
     return run
-
-
-def own_lines(stderr):
-    """The lines of stderr less those that TensorFlow, of any version, prints itself."""
-    imports = re.compile(
-        r'WARNING: All log messages before absl|[IWE]0000 |To enable the following'
-        r'|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d'
-    )
-    return [line for line in stderr.splitlines() if not imports.match(line)]

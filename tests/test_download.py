@@ -18,6 +18,7 @@ import pytest
 
 import generate_digits
 import input_data
+from helpers import without_rights
 
 HEADERS = http.server.BaseHTTPRequestHandler.end_headers
 PAGE = b'<!DOCTYPE html><title>Log in</title><p>Log in to use this network.</p>'
@@ -280,21 +281,15 @@ def test_users_damaged_file_is_named_and_left_alone(
     assert name not in healthy.asked
 
 
-def test_read_only_folder_is_only_read(tmp_path, files, monkeypatch, mirror, use):
+def test_read_only_folder_is_only_read(tmp_path, files, mirror, use):
     for name in files:
         put(str(tmp_path), name, files[name])
     os.chmod(str(tmp_path), 0o555)
     os.utime(str(tmp_path), (1, 1))  # a file that comes or goes would change it
     healthy = mirror()
     use('mirrors', healthy)
-    monkeypatch.chdir(tmp_path)  # the folders above are closed to all but their owner
-    user = os.geteuid()
-    if user == 0:  # root may write everywhere
-        os.seteuid(65534)
-    try:
-        assert_sound('.', files)
-    finally:
-        os.seteuid(user)
+    with without_rights(tmp_path):
+        assert_sound(str(tmp_path), files)
     assert os.stat(str(tmp_path)).st_mtime == 1
     assert not healthy.asked
 
@@ -422,20 +417,13 @@ def test_without_what_a_download_needs_the_error_says_so(
         read(folder)
 
 
-def test_folder_that_may_not_be_read(tmp_path, mirror, use, monkeypatch):
+def test_folder_that_may_not_be_read(tmp_path, mirror, use):
     use('mirrors', mirror())
-    monkeypatch.chdir(tmp_path)  # the folders above are closed to all but their owner
-    (tmp_path / 'closed').mkdir()
-    os.chmod('closed', 0)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        with pytest.raises(PermissionError) as caught:
-            read('closed')
-        assert 'cannot write' not in str(caught.value)
-    finally:
-        os.seteuid(user)
+    folder = tmp_path / 'closed'
+    folder.mkdir(0)
+    with without_rights(tmp_path), pytest.raises(PermissionError) as caught:
+        read(str(folder))
+    assert 'cannot write' not in str(caught.value)
 
 
 def test_folder_whose_name_begins_with_a_tilde(

@@ -14,7 +14,7 @@ import fully_connected_feed
 import generate_digits
 import input_data
 import mnist
-from conftest import ROOT
+from helpers import ROOT
 
 # The lines of the facts about TensorFlow 1.3, to the letter.
 STEP = r'Step %d: loss = \d+\.\d\d \(\d+\.\d{3} sec\)'

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT
+from helpers import ROOT
 
 SCRIPTS = os.path.join(ROOT, 'tests', 'old_scripts')
 

@@ -7,7 +7,7 @@ import tokenize
 
 import pytest
 
-from conftest import ROOT
+from helpers import ROOT
 
 # The page's lines, as they are, by the function in which they stand.
 QUOTED = {

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from conftest import PROGRAM, ROOT
-from runs import curves
+from helpers import PROGRAM, ROOT, curves
 
 IMPORTED = """
 import sys, threading

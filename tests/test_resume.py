@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import random
 import re
 import shutil
@@ -18,8 +17,17 @@ import tensorflow.compat.v1 as tf
 import fully_connected_feed
 import input_data
 import mnist
-from conftest import PROGRAM, ROOT, own_lines
-from runs import call, curves, files_in, flags_for, variables
+from helpers import (
+    PROGRAM,
+    ROOT,
+    call,
+    curves,
+    files_in,
+    flags_for,
+    own_lines,
+    variables,
+    without_rights,
+)
 
 LAST = 'model.ckpt-999'
 NOTHING_THERE = 'fully_connected_feed: no checkpoint in %s; starting at step 0'
@@ -266,23 +274,11 @@ def test_resume_with_fewer_steps_than_are_done_says_so(copied):
     assert 'nothing left to train: 1000 steps are done, --max_steps is 50' in line
 
 
-def test_finished_run_that_may_only_be_read_is_evaluated(copied):
-    if os.geteuid() != 0:
-        pytest.skip('only root can be another user')
-    for folder in [os.path.dirname(copied)] + list(pathlib.Path(copied).parents):
-        if str(folder).startswith('/tmp/pytest'):
-            os.chmod(str(folder), 0o755)
-    os.chmod(copied, 0o755)
-    data = record_of(copied)['input_data_dir']
-    for folder in [data] + [str(parent) for parent in pathlib.Path(data).parents]:
-        if folder.startswith('/tmp/pytest'):
-            os.chmod(folder, 0o755)
+def test_finished_run_that_may_only_be_read_is_evaluated(copied, digits_dir):
+    os.chmod(copied, 0o555)
     before = files_in(copied)
-    os.seteuid(65534)
-    try:
+    with without_rights(copied, digits_dir):
         status, stdout, stderr = call('--resume', '--log_dir', copied)
-    finally:
-        os.seteuid(0)
     assert (status, stderr) == (0, []) and stdout[0] == 'Training Data Eval:'
     assert files_in(copied) == before
 

@@ -20,7 +20,7 @@ import urllib.request
 
 import pytest
 
-from conftest import PROGRAM
+from helpers import PROGRAM
 
 PATIENCE = 240  # seconds after which TensorBoard or its page counts as hung
 CURVES = {

@@ -1,8 +1,10 @@
-"""Runs of the program in the test's own process, and what they leave behind."""
+"""What several tests share: the program as a user starts it, and what it leaves."""
 
 import contextlib
 import io
 import os
+import pathlib
+import re
 import sys
 from unittest import mock
 
@@ -10,11 +12,22 @@ import tensorflow.compat.v1 as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 import fully_connected_feed
-from conftest import own_lines
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
+
+
+def own_lines(stderr):
+    """The lines of stderr less those that TensorFlow, of any version, prints itself."""
+    imports = re.compile(
+        r'WARNING: All log messages before absl|[IWE]0000 |To enable the following'
+        r'|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d'
+    )
+    return [line for line in stderr.splitlines() if not imports.match(line)]
 
 
 def call(*flags):
-    """Runs the program in this process and returns what conftest's run() does."""
+    """Runs the program in this process and returns what the fixture run() does."""
     out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     status = 0
     argv = mock.patch.object(sys, 'argv', ['program'] + list(flags))
@@ -56,3 +69,19 @@ def files_in(directory):
             with open(os.path.join(folder, name), 'rb') as f:
                 found[os.path.relpath(f.name, str(directory))] = f.read()
     return {name: found[name] for name in found if name != 'fully_connected_feed.lock'}
+
+
+@contextlib.contextmanager
+def without_rights(*folders):
+    """Takes root's rights away for a block; the folders can still be reached."""
+    user = os.geteuid()
+    for folder in folders:
+        for path in [pathlib.Path(folder)] + list(pathlib.Path(folder).parents):
+            if path.stat().st_uid == user and 'pytest-' in str(path):
+                os.chmod(str(path), path.stat().st_mode | 0o055)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
