@@ -10,12 +10,14 @@ directory, signals. The flags stand last.
 import argparse
 import builtins
 import contextlib
+import errno
 import gc
+import io
 import json
 import math
 import os
-import random
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -55,32 +57,6 @@ gc.enable()
 FLAGS = None  # set by console_main() from the command line
 RECEIVED = []  # the signal that asks the run to stop, once there is one
 
-# A run leaves event files, checkpoints and these two files in --log_dir.
-EVENT_SUFFIX = '.fully_connected_feed'
-FLAGS_FILE = 'fully_connected_feed.flags'
-LOCK_FILE = 'fully_connected_feed.lock'
-# A new run in the same directory replaces these and touches nothing else.
-RUN_FILES = re.compile(
-    r'checkpoint(\.tmp\w+)?'
-    r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
-    r'|events\.out\.tfevents\..+\.fully_connected_feed'
-    r'|fully_connected_feed\.flags(\.tmp)?'
-)
-
-# A resumed run takes all flags from the record of the run before, except these; ...
-UNRECORDED_FLAGS = ('log_dir', 'train_dir', 'resume')
-UNCHECKED = ('fake_data', 'unevaluated')
-# ... and these can't change: weights or batches would not fit those before.
-FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
-
-# What TensorFlow raises for a damaged checkpoint.
-DAMAGE = (
-    tf.errors.DataLossError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    ValueError,
-)
-
 # The model is so small that a GPU or more threads cost more than they save: all ops run
 # in the thread that calls sess.run().
 SESSION_CONFIG = tf.ConfigProto(
@@ -88,10 +64,6 @@ SESSION_CONFIG = tf.ConfigProto(
     inter_op_parallelism_threads=-1,
     intra_op_parallelism_threads=1,
 )
-
-
-class Stopped(Exception):
-    """An evaluation is given up, since a signal asks the run to stop."""
 
 
 def placeholder_inputs(batch_size):
@@ -146,13 +118,13 @@ def do_eval(sess, eval_correct, images_placeholder, labels_placeholder, data_set
         precision, float: the fraction that is right, NaN for an empty data set.
 
     Raises:
-        Stopped: if a signal asks the run to stop.
+        KeyboardInterrupt: if a signal asks the run to stop.
     """
     batch_size = int(labels_placeholder.shape[0])
     true_count = 0
     for images_feed, labels_feed in data_set.in_order(batch_size):
         if RECEIVED:
-            raise Stopped
+            raise KeyboardInterrupt
         missing = batch_size - len(labels_feed)
         if missing:  # fill up the last batch with labels that match no prediction
             images_feed = np.pad(images_feed, ((0, missing), (0, 0)), 'constant')
@@ -189,13 +161,11 @@ def evaluate(sess, eval_correct, images_placeholder, labels_placeholder, data_se
     test = do_eval(
         sess, eval_correct, images_placeholder, labels_placeholder, data_sets.test
     )
-    return tf.Summary(
-        value=[
-            tf.Summary.Value(tag='precision/train', simple_value=train),
-            tf.Summary.Value(tag='precision/validation', simple_value=validation),
-            tf.Summary.Value(tag='precision/test', simple_value=test),
-        ]
-    )
+    summary = tf.Summary()
+    summary.value.add(tag='precision/train', simple_value=train)
+    summary.value.add(tag='precision/validation', simple_value=validation)
+    summary.value.add(tag='precision/test', simple_value=test)
+    return summary
 
 
 def run_training():
@@ -205,51 +175,45 @@ def run_training():
         ValueError, OSError: naming the flag or file at fault.
         SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
-    with locked_log_dir(), translated_errors():
+    with guarded_log_dir():
         data_sets = input_data.read_data_sets(
             FLAGS.input_data_dir, FLAGS.fake_data, seed=FLAGS.seed
         )
-        check_data_sets(data_sets)
-        check_layers()
+        check_flags(data_sets)
 
         with tf.Graph().as_default():
             tf.set_random_seed(FLAGS.seed)
-            images_placeholder, labels_placeholder = placeholder_inputs(
-                FLAGS.batch_size
-            )
+            placeholders = placeholder_inputs(FLAGS.batch_size)
+            images_placeholder, labels_placeholder = placeholders
             logits = mnist.inference(images_placeholder, FLAGS.hidden1, FLAGS.hidden2)
             loss = mnist.loss(logits, labels_placeholder)
             train_op = mnist.training(loss, FLAGS.learning_rate)
             eval_correct = mnist.evaluation(logits, labels_placeholder)
-            eval_args = eval_correct, images_placeholder, labels_placeholder, data_sets
             summary = tf.summary.merge_all()
             init = tf.global_variables_initializer()
             saver = tf.train.Saver()
 
-            with tf.Session(config=SESSION_CONFIG) as sess, noted_signals():
+            with tf.Session(config=SESSION_CONFIG) as sess, noted_signals(sess):
+                eval_args = sess, eval_correct, *placeholders, data_sets
                 sess.run(init)
                 start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-                evaluated = FLAGS.unevaluated != start_step - 1
+                evaluated = not 0 < start_step == FLAGS.unevaluated
                 if start_step >= FLAGS.max_steps and evaluated:
-                    with contextlib.suppress(Stopped):
-                        evaluate(sess, *eval_args)
-                    exit_if_stopped(start_step - 1)
+                    tell(f'nothing left to train: {start_step} steps are done')
+                    evaluate(*eval_args)
                     return
                 data_sets.train.skip(FLAGS.batch_size, start_step)
                 prepare_log_dir()
-                # Named for the second, and for the step: a notebook may start two runs
-                # within one second.
-                suffix = '.%010d%s' % (start_step, EVENT_SUFFIX)
+                # The step keeps two runs apart that a notebook starts in one second.
+                suffix = '.%010d.fully_connected_feed' % start_step
                 summary_writer = tf.summary.FileWriter(
                     FLAGS.log_dir, sess.graph, filename_suffix=suffix
                 )
                 # TensorBoard drops what an earlier run wrote for this step and later.
                 started = tf.SessionLog(status=tf.SessionLog.START)
                 summary_writer.add_session_log(started, global_step=start_step)
-                if not evaluated:  # an evaluation that a signal had stopped
-                    write_evaluation(summary_writer, start_step - 1, sess, *eval_args)
-                    exit_if_stopped(start_step - 1)
-                    write_record()
+                if not evaluated:
+                    write_evaluation(summary_writer, start_step - 1, *eval_args)
 
                 for step in xrange(start_step, FLAGS.max_steps):
                     start_time = time.time()
@@ -270,56 +234,61 @@ def run_training():
                         summary_writer.flush()  # so that the event survives a kill
 
                     if is_due(step) or RECEIVED:
-                        # The checkpoint comes last: its weights are finite, and a run
-                        # resumed from it finds all earlier events written.
                         check_finite(step + 1, sess.run(loss, feed_dict=feed_dict))
-                        if is_due(step):
-                            write_evaluation(summary_writer, step, sess, *eval_args)
-                        checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
-                        saver.save(sess, checkpoint_file, global_step=step)
-                        exit_if_stopped(step)
+                        try:
+                            if is_due(step):
+                                write_evaluation(summary_writer, step, *eval_args)
+                        finally:  # last, so that all events before it are written
+                            checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
+                            saver.save(sess, checkpoint_file, global_step=step)
+                        if RECEIVED:
+                            raise KeyboardInterrupt
                 summary_writer.close()
 
 
 # The tutorial ends here. What follows keeps a run safe.
 
+FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log directory
+# A new run in the same directory replaces these and touches nothing else.
+RUN_FILES = re.compile(
+    r'checkpoint(\.tmp\w+)?'
+    r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
+    r'|events\.out\.tfevents\..+\.fully_connected_feed'
+    r'|fully_connected_feed\.flags(\.tmp)?'
+)
+# A resumed run takes all flags from the record of the run before, except these; ...
+UNRECORDED_FLAGS = {'log_dir', 'train_dir', 'resume'}
+# ... and these can't change: weights or batches would not fit those before.
+FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
-def check_data_sets(data_sets):
-    """Raises a ValueError that names the flag if the model can't be trained on them."""
-    image_shape = (mnist.IMAGE_SIZE, mnist.IMAGE_SIZE, 1)
-    if data_sets.train.image_shape != image_shape:
-        raise ValueError(
-            '--input_data_dir %s holds images of %s, but the model takes %s'
-            % (FLAGS.input_data_dir, data_sets.train.image_shape, image_shape)
-        )
+# What TensorFlow raises for a damaged checkpoint.
+DAMAGE = tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError
+TOO_LARGE = '--hidden1 or --hidden2 is too large for memory'
+
+
+def check_flags(data_sets):
+    """Raises a ValueError that names a flag if the model can't be trained so."""
+    train, holds = data_sets.train, f'--input_data_dir {FLAGS.input_data_dir} holds'
+    takes = (mnist.IMAGE_SIZE, mnist.IMAGE_SIZE, 1)
+    if train.image_shape != takes:
+        raise ValueError(f'{holds} images of {train.image_shape}, not of {takes}')
     largest = max(np.max(data_set.labels, initial=0) for data_set in data_sets)
     if largest >= mnist.NUM_CLASSES:
-        raise ValueError(
-            '--input_data_dir %s holds the label %d, but the model has %d classes'
-            % (FLAGS.input_data_dir, largest, mnist.NUM_CLASSES)
-        )
-    if FLAGS.batch_size > data_sets.train.num_examples:
-        raise ValueError(
-            '--batch_size %d is larger than the training set of %d examples'
-            % (FLAGS.batch_size, data_sets.train.num_examples)
-        )
-
-
-def check_layers():
-    """Raises a ValueError if the weights and their gradients don't fit into memory."""
-    pixels, classes = mnist.IMAGE_PIXELS, mnist.NUM_CLASSES
-    weights = pixels * FLAGS.hidden1 + (FLAGS.hidden1 + classes) * FLAGS.hidden2
+        raise ValueError(f'{holds} label {largest}, not {mnist.NUM_CLASSES} classes')
+    if FLAGS.batch_size > train.num_examples:
+        raise ValueError(f'--batch_size is above the {train.num_examples} examples')
+    weights = mnist.IMAGE_PIXELS * FLAGS.hidden1
+    weights += (FLAGS.hidden1 + mnist.NUM_CLASSES) * FLAGS.hidden2
     if hasattr(os, 'sysconf'):  # not on Windows, where TensorFlow finds out
         memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-        if 2 * 4 * weights > memory:
-            raise too_large_for_memory()
+        if weights * 8 > memory:  # 4 bytes each, and as many for its gradient
+            raise ValueError(TOO_LARGE)
 
 
-def too_large_for_memory():
-    return ValueError(
-        '--hidden1 %d, --hidden2 %d or --batch_size %d is too large for memory'
-        % (FLAGS.hidden1, FLAGS.hidden2, FLAGS.batch_size)
-    )
+def check_finite(step, loss_value):
+    """Raises a ValueError if the loss at this step is NaN or infinite."""
+    if not math.isfinite(loss_value):
+        raise ValueError(f'step {step}: loss {loss_value}; lower the --learning_rate')
 
 
 def is_due(step):
@@ -327,66 +296,36 @@ def is_due(step):
     return (step + 1) % FLAGS.eval_steps == 0 or step + 1 == FLAGS.max_steps
 
 
-def write_evaluation(summary_writer, step, sess, *eval_args):
-    """Evaluates and writes the precisions, or records that a signal prevented it."""
-    try:
-        precisions = evaluate(sess, *eval_args)
-    except Stopped:
-        write_record(unevaluated=step)
-    else:
-        summary_writer.add_summary(precisions, step)
-        summary_writer.flush()
-
-
-def check_finite(step, loss_value):
-    """Raises a ValueError if the loss at this step is NaN or infinite."""
-    if not math.isfinite(loss_value):
-        raise ValueError(
-            'step %d: the loss is %s; try a --learning_rate below %s'
-            % (step, loss_value, FLAGS.learning_rate)
-        )
+def write_evaluation(summary_writer, step, *eval_args):
+    """Evaluates and writes the precisions; a stop in between stays on record."""
+    write_record(unevaluated=step + 1)
+    summary_writer.add_summary(evaluate(*eval_args), step)
+    summary_writer.flush()
+    write_record(unevaluated=0)
 
 
 def restore_newest(sess, saver):
-    """Restores the newest intact checkpoint of the log directory.
-
-    Returns:
-        int, how many steps its weights were trained for; 0, with the weights as they
-            were, where there is none.
-
-    Raises:
-        ValueError: naming the flags, if the layers of a checkpoint have other sizes.
-    """
-    steps = checkpoint_steps()
-    paths = [os.path.join(FLAGS.log_dir, 'model.ckpt-%d' % step) for step in steps]
+    """Restores the newest intact checkpoint; returns its steps, 0 if there is none."""
+    paths = [os.path.join(FLAGS.log_dir, f'model.ckpt-{n}') for n in checkpoint_steps()]
+    if not paths:
+        tell(f'no checkpoint in {FLAGS.log_dir}; starting at step 0')
+        return 0
     while paths:
         try:
             saver.restore(sess, paths[-1])
         except tf.errors.InvalidArgumentError as error:
-            shapes = tf.train.NewCheckpointReader(paths[-1]).get_variable_to_shape_map()
-            sizes = shapes['hidden1/biases'] + shapes['hidden2/biases']
-            raise ValueError(
-                '--hidden1 %d --hidden2 %d contradict %d and %d, the layers of %s'
-                % (FLAGS.hidden1, FLAGS.hidden2, sizes[0], sizes[1], paths[-1])
-            ) from error
-        except DAMAGE as error:
-            tell(
-                '%s is damaged (%s); looking for the one before'
-                % (paths.pop(), type(error).__name__)
-            )
+            layers = f'--hidden1 {FLAGS.hidden1} --hidden2 {FLAGS.hidden2}'
+            raise ValueError(f'{layers} are not the layers of {paths[-1]}') from error
+        except (*DAMAGE, ValueError) as error:
+            reason = type(error).__name__
+            tell(f'{paths.pop()} is damaged ({reason}); looking for the one before')
         else:
-            saver.recover_last_checkpoints(paths)
-            start_step = tf.train.global_step(sess, 'global_step:0')
-            if start_step > FLAGS.max_steps:
-                tell(
-                    'nothing left to train: %d steps are done, --max_steps is %d'
-                    % (start_step, FLAGS.max_steps)
-                )
-            return start_step
-    if steps:
-        run_files()  # which keeps off the checkpoints of another program
-    tell('no checkpoint in %s; starting at step 0' % FLAGS.log_dir)
-    return 0
+            saver.recover_last_checkpoints(paths)  # to be removed in their turn
+            return tf.train.global_step(sess, 'global_step:0')
+    raise ValueError(
+        f'--log_dir {FLAGS.log_dir}: no checkpoint there is of this model and intact;'
+        ' choose another directory'
+    )
 
 
 def checkpoint_steps():
@@ -396,181 +335,143 @@ def checkpoint_steps():
     return sorted(int(match.group(1)) for match in matches)
 
 
-def run_files():
-    """Returns the names in the log directory that a new run would replace.
-
-    Raises:
-        ValueError: if they are not those of a run of this program.
-    """
-    names = [
-        name
-        for name in os.listdir(FLAGS.log_dir)
-        if RUN_FILES.fullmatch(name)
-        and not os.path.isdir(os.path.join(FLAGS.log_dir, name))
-    ]
-    if names and FLAGS_FILE not in names:
-        raise ValueError(
-            '--log_dir %s holds checkpoints, but none of a run with a %s: %s; choose'
-            ' another directory, or --resume if they are of this model'
-            % (FLAGS.log_dir, FLAGS_FILE, names[0])
-        )
-    return names
-
-
 def prepare_log_dir():
-    """Removes the files of an earlier run, unless resumed, and records the flags."""
+    """Removes what an earlier run left, unless it is resumed, and records the flags."""
     if not FLAGS.resume:
-        names = run_files()
-        steps = checkpoint_steps()
-        if steps:
-            tell(
-                'replacing the run of %d steps in %s; --resume would have gone on'
-                % (steps[-1] + 1, FLAGS.log_dir)
+        names = list(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
+        if names and FLAGS_FILE not in names:
+            raise ValueError(
+                f'--log_dir {FLAGS.log_dir} holds {names[0]}, but no {FLAGS_FILE};'
+                ' choose another directory, or --resume if it is of this model'
             )
-        for name in names:
-            if name != FLAGS_FILE:  # which tells whose the others are
-                os.remove(os.path.join(FLAGS.log_dir, name))
+        for step in checkpoint_steps()[-1:]:
+            run = f'the run of {step + 1} steps in {FLAGS.log_dir}'
+            tell(f'replacing {run}; --resume would have gone on')
+        for name in set(names) - {FLAGS_FILE}:  # which tells whose the others are
+            os.remove(os.path.join(FLAGS.log_dir, name))
     write_record(FLAGS.unevaluated)
 
 
-def write_record(unevaluated=None):
-    """Records the flags for --resume, and a step whose evaluation was given up."""
+def write_record(unevaluated):
+    """Records the flags for --resume, and the step whose evaluation is not done."""
     FLAGS.unevaluated = unevaluated
-    flags = vars(FLAGS).items()
-    record = {name: value for name, value in flags if name not in UNRECORDED_FLAGS}
+    record = {k: v for k, v in vars(FLAGS).items() if k not in UNRECORDED_FLAGS}
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
     try:
         with open(path + '.tmp', 'w') as f:
             json.dump(record, f, indent=1)
         os.replace(path + '.tmp', path)
-    except OSError as error:  # a full disk is noticed without the name of the file
-        raise OSError('cannot write %s: %s' % (path, error.strerror)) from error
+    except OSError as error:
+        error.filename = path  # which a full disk does not tell
+        raise
 
 
 @contextlib.contextmanager
-def translated_errors():
-    """Turns what TensorFlow raises about files and memory into one sentence."""
-    try:
-        yield
-    except (tf.errors.OpError, RuntimeError) as error:
-        if 'OOM when allocating' in str(error):
-            raise too_large_for_memory() from error
-        full = 'No space left' in str(error)
-        raise OSError(
-            'cannot write to --log_dir %s (%s)%s'
-            % (FLAGS.log_dir, type(error).__name__, ': is the disk full?' * full)
-        ) from error
-
-
-@contextlib.contextmanager
-def locked_log_dir():
-    """Keeps other runs out of the log directory.
+def guarded_log_dir():
+    """Keeps other runs out of the log directory, and names it where writing fails.
 
     The lock is released even if the process is killed. A finished run in a directory
     that may only be read is evaluated without it.
-
-    Raises:
-        OSError: naming the directory, if another run writes there or nobody can.
     """
-    lock = filelock.FileLock(os.path.join(FLAGS.log_dir, LOCK_FILE), timeout=0)
+    where = f'--log_dir {FLAGS.log_dir}'
+    lock_file = os.path.join(FLAGS.log_dir, 'fully_connected_feed.lock')
+    lock = filelock.FileLock(lock_file, timeout=0)
     try:
+        FLAGS.log_dir.encode('utf-8')  # as TensorFlow will
         os.makedirs(FLAGS.log_dir, exist_ok=True)
-        effective = os.access in os.supports_effective_ids
-        writable = os.access(FLAGS.log_dir, os.W_OK, effective_ids=effective)
-        if writable or not FLAGS.resume:
-            lock.acquire()
+        lock.acquire()
     except filelock.Timeout:
-        raise OSError(
-            '--log_dir %s: another run is writing there' % FLAGS.log_dir
-        ) from None
-    except OSError as error:
-        raise OSError(
-            '--log_dir %s: %s; choose another directory'
-            % (FLAGS.log_dir, error.strerror or error)
-        ) from error
+        raise OSError(f'{where}: another run is writing there') from None
+    except (OSError, UnicodeError) as error:
+        if not (FLAGS.resume and isinstance(error, PermissionError)):
+            reason = getattr(error, 'strerror', None) or error
+            raise OSError(f'{where}: {reason}; choose another directory') from error
     try:
         yield
+    except (tf.errors.OpError, RuntimeError) as error:  # TensorFlow's, of many lines
+        if 'OOM when allocating' in str(error):
+            raise ValueError(TOO_LARGE) from error
+        full = 'No space left' in str(error)
+        reason = 'is the disk full?' if full else type(error).__name__
+        raise OSError(f'{where} cannot be written: {reason}') from error
     finally:
         lock.release()
 
 
 @contextlib.contextmanager
-def noted_signals():
-    """Notes the first signal to stop in RECEIVED; later ones change nothing.
+def noted_signals(sess):
+    """Ends the run when a signal asks for it, and says how to go on.
 
-    Signals that are ignored (nohup), and threads that can't have handlers, stay so.
+    The first signal is noted in RECEIVED; the loop then saves the weights and raises
+    KeyboardInterrupt. Later signals change nothing; ignored ones (nohup) stay ignored.
     """
 
-    def note(signum, frame):
+    def note(signum, frame=None):
         if not RECEIVED:
             RECEIVED.append(signum)
-            if signal.Signals(signum).name == 'SIGHUP':  # printing may fail from now on
-                sys.stdout = open(os.devnull, 'w')
-            tell('%s: saving the weights' % signal.Signals(signum).name)
+            tell(f'{signal.Signals(signum).name}: saving the weights')
 
     del RECEIVED[:]
     handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in 'SIGINT', 'SIGTERM', 'SIGHUP':
-            signum = getattr(signal, name, None)  # Windows has no SIGHUP
-            if signum and signal.getsignal(signum) != signal.SIG_IGN:
-                handlers[signum] = signal.signal(signum, note)
+    for signum in signal.Signals:
+        if signum.name in ('SIGINT', 'SIGTERM', 'SIGHUP'):  # Windows has no SIGHUP
+            with contextlib.suppress(ValueError):  # not in the main thread
+                if signal.getsignal(signum) != signal.SIG_IGN:
+                    handlers[signum] = signal.signal(signum, note)
+    # The ops run in this thread, and a signal in the middle of one was seen to corrupt
+    # memory ("corrupted size vs. prev_size", TensorFlow 2.21). An idle thread takes it.
+    end = threading.Event()
+    threading.Thread(target=end.wait, daemon=True).start()
+    masks = hasattr(signal, 'pthread_sigmask')  # not on Windows
+    if masks:
+        signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
     try:
-        with signals_kept_off(handlers):
+        output = sys.stdout and Output(sys.stdout, note)
+        with contextlib.redirect_stdout(output), contextlib.suppress(KeyboardInterrupt):
             yield
+        if RECEIVED:
+            name = signal.Signals(RECEIVED[0]).name
+            step = tf.train.global_step(sess, 'global_step:0') - 1
+            tell(f'stopped by {name} after step {step}; to go on: {own_command()}')
+            raise SystemExit(128 + RECEIVED[0])
     finally:
+        if masks:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
+        end.set()
         # A stopped command has nothing left to save: its exit is not disturbed.
         leaving = RECEIVED and not hasattr(builtins, '__IPYTHON__')
         for signum, handler in handlers.items():
             signal.signal(signum, signal.SIG_IGN if leaving else handler)
 
 
-@contextlib.contextmanager
-def signals_kept_off(signals):
-    """Has signals interrupt an idle thread, not this one.
+class Output(io.TextIOBase):
+    """Standard output; the loss of its reader or terminal is noted like a signal."""
 
-    The ops run in this thread, and a signal in the middle of one was seen to corrupt
-    memory ("corrupted size vs. prev_size", TensorFlow 2.21).
-    """
-    if not hasattr(signal, 'pthread_sigmask'):  # Windows, which interrupts no thread
-        yield
-        return
-    end = threading.Event()
-    threading.Thread(target=end.wait, daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-        end.set()
+    def __init__(self, stream, note):
+        self.stream, self.note = stream, note
 
-
-def exit_if_stopped(step):
-    """Ends a run that a signal asks to stop, and says how to go on."""
-    if RECEIVED:
-        tell(
-            'stopped by %s after step %d; to go on: %s --resume --log_dir %s'
-            % (
-                signal.Signals(RECEIVED[0]).name,
-                step,
-                own_command(),
-                shlex.quote(FLAGS.log_dir),
-            )
-        )
-        raise SystemExit(128 + RECEIVED[0])
+    def write(self, text):
+        try:
+            self.stream.write(text)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            name = 'SIGPIPE' if error.errno == errno.EPIPE else 'SIGHUP'
+            self.note(getattr(signal, name, signal.SIGTERM))  # Windows has neither
 
 
 def own_command():
-    """Returns the command that starts this program, as its user can type it."""
-    if os.path.basename(sys.argv[0]).startswith('fully_connected_feed') and (
-        __name__ != '__main__'
-    ):
-        return shlex.quote(sys.argv[0])  # the installed one
-    on_path = shutil.which('python') == sys.executable
-    python = 'python' if on_path else shlex.quote(sys.executable)
-    if __name__ == '__main__' and __spec__:
-        return '%s -m %s' % (python, __spec__.name)
-    return '%s %s' % (python, shlex.quote(os.path.relpath(__file__)))
+    """Returns the command that resumes this run, as its user can type it."""
+    python = 'python' if shutil.which('python') == sys.executable else sys.executable
+    if __name__ != '__main__':
+        installed = os.path.basename(sys.argv[0]).startswith('fully_connected_feed')
+        words = [sys.argv[0]] if installed else [python, __file__]
+    elif __spec__:
+        words = [python, '-m', __spec__.name]
+    else:
+        words = [python, sys.argv[0]]
+    return ' '.join(map(shlex.quote, words + ['--resume', '--log_dir', FLAGS.log_dir]))
 
 
 def tell(message):
@@ -580,27 +481,17 @@ def tell(message):
         print('fully_connected_feed:', line, file=sys.stderr)
 
 
-class FlagParser(argparse.ArgumentParser):
-    """Ends in one line, without the usage, if a flag is wrong."""
-
-    def error(self, message):
-        self.exit(2, '%s: %s\n' % (self.prog, ' '.join(message.splitlines())))
-
-
 def number(kind, least, most):
     """Returns an argparse type: a number of this kind from least to most."""
 
     def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not least <= value <= most:
-            what = 'a whole number' if kind is int else 'a number'
-            raise argparse.ArgumentTypeError(
-                '%r is not %s from %s to %s' % (text, what, least, most)
-            )
-        return value
+        with contextlib.suppress(ValueError):
+            if least <= kind(text) <= most:
+                return kind(text)
+        what = 'whole number' if kind is int else 'number'
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no {what} from {least} to {most}'
+        )
 
     return parse
 
@@ -610,30 +501,20 @@ def directory(text):
     path = os.path.abspath(os.path.expanduser(text))
     if not text or os.path.lexists(path) and not os.path.isdir(path):
         what = 'a link that leads nowhere' if os.path.islink(path) else 'no directory'
-        raise argparse.ArgumentTypeError('%r is %s' % (text, what))
+        raise argparse.ArgumentTypeError(f'{text!r} is {what}')
     return path
-
-
-def log_directory(text):
-    """The argparse type of a directory that TensorFlow can write to."""
-    try:
-        text.encode('utf-8')
-    except UnicodeError:
-        raise argparse.ArgumentTypeError(
-            '%r is no name in UTF-8, which TensorFlow needs' % text
-        ) from None
-    return directory(text)
 
 
 def flag_parser():
     """Returns the parser of the flags, with the defaults of TensorFlow 1.x."""
     root = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
-    data_dir = os.path.join(root, 'input_data')
-    log_dir = os.path.join(root, 'logs', 'fully_connected_feed')
+    data = os.path.join(root, 'input_data')
+    logs = os.path.join(root, 'logs', 'fully_connected_feed')
     rate, size = number(float, 1e-37, 3.4e38), number(int, 1, 2**31 - 1)
     steps, seed = number(int, 0, 2**31 - 1), number(int, 0, 2**32 - 1)
-    parser = FlagParser(
+    parser = argparse.ArgumentParser(
         prog='fully_connected_feed',
+        usage=argparse.SUPPRESS,  # so that an error is one line
         allow_abbrev=False,
         description='Trains and evaluates a fully connected network on MNIST.',
     )
@@ -644,30 +525,22 @@ def flag_parser():
         ('hidden2', size, 32, 'N', 'units in the second hidden layer'),
         ('batch_size', size, 100, 'N', 'examples in a batch'),
         ('eval_steps', size, 1000, 'N', 'steps between checkpoints and evaluations'),
-        (
-            'input_data_dir',
-            directory,
-            data_dir,
-            'DIR',
-            'of the data, or to download to',
-        ),
-        ('log_dir', log_directory, log_dir, 'DIR', 'for events and checkpoints'),
+        ('input_data_dir', directory, data, 'DIR', 'of the data, or to download to'),
+        ('log_dir', directory, logs, 'DIR', 'for events and checkpoints'),
         ('train_dir', directory, None, 'DIR', 'default for both directories'),
         ('seed', seed, None, 'N', 'fixes the first weights and the batches'),
+        ('unevaluated', steps, 0, 'N', argparse.SUPPRESS),  # for the record alone
     ):
-        text += ' (default: %(default)s)' if default is not None else ''
+        if default:
+            text += ' (default: %(default)s)'
         parser.add_argument(
             '--' + name, type=kind, default=default, metavar=metavar, help=text
         )
-    parser.add_argument(
-        '--fake_data', action='store_true', help='train on made-up data, for unit tests'
-    )
-    parser.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from the newest checkpoint in --log_dir with its flags',
-    )
-    parser.set_defaults(unevaluated=None)  # a step whose evaluation was given up
+    for name, text in (
+        ('fake_data', 'train on made-up data, for unit tests'),
+        ('resume', 'go on from the newest checkpoint in --log_dir with its flags'),
+    ):
+        parser.add_argument('--' + name, action='store_true', help=text)
     return parser
 
 
@@ -684,48 +557,44 @@ def parse_flags(argv):
 
     Raises:
         SystemExit: with status 2, after one line on stderr.
-        OSError: if the recorded flags can't be read.
+        ValueError, OSError: if the recorded flags are damaged or can't be read.
     """
     parser = flag_parser()
-    train_dir = parser.parse_args(argv).train_dir
-    places = dict(input_data_dir=train_dir, log_dir=train_dir) if train_dir else {}
-    parser.set_defaults(**places)
-    flags = parser.parse_args(argv)
-    record = read_record(parser, flags) if flags.resume else {}
-    # Numbers as text, which the parser checks like that of the command line.
-    texts = {name: str(record[name]) for name in record if name not in UNCHECKED}
-    parser.set_defaults(**dict(record, **dict(texts, **places)))
-    flags = parser.parse_args(argv)
-    for name in FIXED_FLAGS:
-        value = getattr(flags, name)
-        if value != record.get(name, value):
-            parser.error(
-                '--%s %s contradicts %s, with which the run in %s was started'
-                % (name, value, record[name], flags.log_dir)
-            )
+    places, flags = [], parser.parse_args(argv)
+    if flags.train_dir:
+        places = ['--input_data_dir', flags.train_dir, '--log_dir', flags.train_dir]
+        flags = parser.parse_args(places + argv)
+    if flags.resume:
+        record = read_record(flags.log_dir, vars(flags).keys() - UNRECORDED_FLAGS)
+        # As text, a number is checked like that of the command line.
+        texts = {name: str(record[name]) for name in record if name != 'fake_data'}
+        parser.set_defaults(**dict(record, **texts))
+        flags = parser.parse_args(places + argv)
+        for name in FIXED_FLAGS:
+            value = getattr(flags, name)
+            if value != record.get(name, value):
+                before = f'{record[name]}, as the run in {flags.log_dir} has it'
+                parser.error(f'--{name} {value} contradicts {before}')
     if flags.seed is None:
-        flags.seed = random.SystemRandom().randrange(2**32)
+        flags.seed = secrets.randbelow(2**32)
     return flags
 
 
-def read_record(parser, flags):
-    """Returns the flags that a run has recorded, if any, as a dict.
-
-    A damaged record ends the program.
-    """
-    path = os.path.join(flags.log_dir, FLAGS_FILE)
-    if not os.path.exists(path):
-        return {}
+def read_record(log_dir, names):
+    """Returns the flags of these names that a run has recorded, or {} without a run."""
+    path = os.path.join(log_dir, FLAGS_FILE)
     try:
         with open(path) as f:
             record = json.load(f)
-        if set(record) == set(vars(flags)).difference(UNRECORDED_FLAGS):
+        if set(record) == names:
             return record
+    except FileNotFoundError:
+        return {}
     except (ValueError, TypeError):
         pass
-    parser.error(
-        '%s is damaged; delete it and give the flags of its run again with --resume,'
-        ' which goes on from the checkpoints' % path
+    raise ValueError(
+        f'{path} is damaged; delete it and give the flags of its run again with'
+        ' --resume, which goes on from the checkpoints'
     )
 
 
@@ -749,9 +618,6 @@ def console_main():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one changes nothing
         tell('interrupted')
         sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # as after SIGPIPE
     except (ValueError, OSError, tf.errors.OpError) as error:
         tell(error)
         sys.exit(1)

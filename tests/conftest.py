@@ -10,7 +10,6 @@ import pytest
 import generate_digits
 from helpers import PROGRAM, own_lines
 
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')  # as the program sets it
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
 signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
 

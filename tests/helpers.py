@@ -8,10 +8,8 @@ import re
 import sys
 from unittest import mock
 
-import tensorflow.compat.v1 as tf
-from tensorboard.backend.event_processing import event_accumulator
-
 import fully_connected_feed
+from fully_connected_feed import tf  # which sets TensorFlow's options before the import
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
@@ -54,6 +52,8 @@ def variables(log_dir, checkpoint):
 
 def curves(log_dir):
     """The scalars as TensorBoard sees them: a dict from tag to (step, value)."""
+    from tensorboard.backend.event_processing import event_accumulator
+
     events = event_accumulator.EventAccumulator(str(log_dir), {'scalars': 0}).Reload()
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
