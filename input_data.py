@@ -54,6 +54,7 @@ IMAGES_MAGIC = 2051  # IDX: unsigned bytes (8 * 256), 3 dimensions
 LABELS_MAGIC = 2049  # IDX: unsigned bytes, 1 dimension
 MAGIC = {name: IMAGES_MAGIC if 'images' in name else LABELS_MAGIC for name in SHA256}
 CHUNK = 1 << 20  # bytes read at a time
+MAXINT32 = 2**31 - 1  # TensorFlow takes seeds modulo this
 
 NUM_CLASSES = 10
 PIXEL_SCALE = np.float32(1.0 / 255.0)  # 0..255 becomes 0..1
@@ -102,7 +103,7 @@ class DataSet(object):
         """
         dtype = np.dtype(getattr(dtype, 'as_numpy_dtype', dtype))
         if dtype not in (np.uint8, np.float32):
-            raise TypeError('dtype must be uint8 or float32, not %s' % dtype)
+            raise TypeError(f'dtype must be uint8 or float32, not {dtype}')
         if fake_data:
             num_examples, self.image_shape = FAKE_EXAMPLES, FAKE_SHAPE
         else:
@@ -110,12 +111,10 @@ class DataSet(object):
             shape = images.shape
             num_examples, self.image_shape = shape[0], shape[1:]
             if num_examples != len(labels):
-                raise ValueError('%d images, %d labels' % (num_examples, len(labels)))
+                raise ValueError(f'{num_examples} images, {len(labels)} labels')
             if reshape:
                 if images.ndim != 4 or images.shape[3] != 1:
-                    raise ValueError(
-                        'reshape takes [n, rows, cols, 1], not %r' % (shape,)
-                    )
+                    raise ValueError(f'reshape takes [n, rows, cols, 1], not {shape}')
                 images = images.reshape(num_examples, shape[1] * shape[2])
         self.one_hot = one_hot
         self._fake_data, self._dtype = fake_data, dtype
@@ -182,7 +181,7 @@ class DataSet(object):
         if fake_data or self._fake_data:
             return self._fake_batch(batch_size)
         if self._index_in_epoch + batch_size < 0:
-            raise ValueError('batch_size %d leads back past the start' % batch_size)
+            raise ValueError(f'batch_size {batch_size} leads back past the start')
         parts = [self._examples(span) for span in self._advance(batch_size, shuffle)]
         return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts)))
 
@@ -294,8 +293,8 @@ def read_data_sets(
         test_labels = dense_to_one_hot(test_labels, NUM_CLASSES)
     if not 0 <= validation_size <= len(images):
         raise ValueError(
-            'validation_size is %s; %s holds %d training examples'
-            % (validation_size, train_dir, len(images))
+            f'validation_size is {validation_size}; {train_dir} holds {len(images)}'
+            ' training examples'
         )
     # A copy, so that the training set's pixels are freed when its images are built.
     validation_images = np.array(images[:validation_size])
@@ -358,8 +357,8 @@ def dense_to_one_hot(labels_dense, num_classes):
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise ValueError(
-            'label %s is not one of the %d classes, 0 to %d'
-            % (wrong[0], num_classes, num_classes - 1)
+            f'label {wrong[0]} is not one of the {num_classes} classes,'
+            f' 0 to {num_classes - 1}'
         )
     return np.eye(num_classes)[labels]
 
@@ -387,16 +386,20 @@ def maybe_download(filename, work_directory, source_url=None):
 
 def _generator(seed):
     """Returns the generator that a seed starts, or None for NumPy's global one."""
-    if seed is None and 'tensorflow' in sys.modules:
-        seed = sys.modules['tensorflow'].compat.v1.get_default_graph().seed
-    if seed is None or isinstance(seed, np.random.RandomState):
+    if isinstance(seed, np.random.RandomState):
         return seed
-    return np.random.RandomState(operator.index(seed) % (2**31 - 1))  # as TensorFlow
+    compat = getattr(sys.modules.get('tensorflow'), 'compat', None)
+    graph_seed = compat and compat.v1.get_default_graph().seed
+    seeds = [operator.index(s) % MAXINT32 for s in (seed, graph_seed) if s is not None]
+    if not seeds:
+        return None
+    # TensorFlow takes no two zeros for a seed.
+    return np.random.RandomState(MAXINT32 if seeds == [0, 0] else seeds[0])
 
 
 def _check_positive(batch_size):
     if operator.index(batch_size) < 1:
-        raise ValueError('batch_size must be positive, not %s' % batch_size)
+        raise ValueError(f'batch_size must be positive, not {batch_size}')
 
 
 def _read_files(folder, source_url):
@@ -417,10 +420,8 @@ def _read_files(folder, source_url):
                 arrays.append(_read_idx(f, MAGIC[name], path))
         train, train_labels, test, test_labels = [array.shape for array in arrays]
         if (train[:1], test[:1], train[1:]) != (train_labels, test_labels, test[1:]):
-            raise ValueError(
-                '%s holds files of different data sets: their shapes are %s'
-                % (folder, ', '.join(str(array.shape) for array in arrays))
-            )
+            shapes = ', '.join(str(array.shape) for array in arrays)
+            raise ValueError(f'{folder} holds files that do not fit together: {shapes}')
     except BaseException:
         for path in written if source_url else []:
             os.remove(path)
@@ -440,11 +441,11 @@ def _find(folder, name):
             pass
 
 
-def _read_idx(f, magic, name):
-    """Reads unpacked IDX data; the name is for errors.
+def _read_idx(f, magic, path=None):
+    """Reads unpacked IDX data: uint8 labels [n], or images [n, rows, cols, 1].
 
-    Returns uint8 labels [n], or images [n, rows, cols, 1]. It takes memory for what is
-    there, not for what the header claims.
+    It takes memory for what is there, not for what the header claims. A path, if there
+    is one, is named in the error.
     """
     dimensions = magic % 256
     data = bytearray()
@@ -452,16 +453,14 @@ def _read_idx(f, magic, name):
         header = f.read(4 + 4 * dimensions)
         found, *shape = struct.unpack('>%dI' % (1 + dimensions), header)
         if found != magic:
-            raise ValueError('its magic number is %d, not %d' % (found, magic))
+            raise ValueError(f'its magic number is {found}, not {magic}')
         size = functools.reduce(operator.mul, shape)
         for chunk in iter(lambda: f.read(CHUNK), b''):
             data += chunk
             if len(data) > size:
-                raise ValueError('it goes on after the %d bytes of its header' % size)
+                raise ValueError(f'it goes on after the {size} bytes of its header')
         if len(data) < size:
-            raise ValueError(
-                'it holds %d bytes, its header says %d' % (len(data), size)
-            )
+            raise ValueError(f'it holds {len(data)} bytes, its header says {size}')
         return np.frombuffer(data, np.uint8).reshape(shape + [1] * (dimensions == 3))
     except (EOFError, struct.error):
         problem = 'it is cut off'
@@ -471,9 +470,11 @@ def _read_idx(f, magic, name):
         if error.errno is not None:  # the system's, not gzip's
             raise
         problem = error
+    if path is None:
+        raise ValueError(problem)
     raise ValueError(
-        '%s is damaged: %s; replace it, or delete it to have it downloaded again'
-        % (name, problem)
+        f'{path} is damaged: {problem}; replace it, or delete it to have it downloaded'
+        ' again'
     )
 
 
@@ -494,17 +495,17 @@ def _download(folder, sources, written):
             try:
                 data = _fetch(source[name], name)
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
-                reasons[os.path.dirname(source[name])] = e
+                reasons[source[name].split('?')[0].rpartition('/')[0]] = e
                 if isinstance(e, (ValueError, urllib.error.HTTPError)):
                     continue  # with the next file
                 break  # a mirror that does not answer
             _write_new(os.path.join(folder, name), data, written)
             absent.remove(name)
     if absent:
-        tried = ', '.join('%s (%s)' % reason for reason in reasons.items())
+        tried = ', '.join(f'{url} ({reason})' for url, reason in reasons.items())
         raise OSError(
-            'cannot download %s; put the files into %s by hand. Tried: %s'
-            % (', '.join(absent), folder, tried)
+            f'cannot download {", ".join(absent)}; put the files into {folder} by hand.'
+            f' Tried: {tried}'
         )
 
 
@@ -524,15 +525,13 @@ def _fetch(url, name):
                 bar.update(len(chunk))
                 if time.monotonic() - start > SLOW_SECONDS:
                     if len(data) - before < SLOW_SECONDS * MINIMUM_RATE:
-                        raise TimeoutError(
-                            'fewer than %d bytes a second' % MINIMUM_RATE
-                        )
+                        raise TimeoutError(f'under {MINIMUM_RATE} bytes a second')
                     start, before = time.monotonic(), len(data)
     if name in SHA256 and url.startswith(tuple(MIRRORS)):
         if hashlib.sha256(data).hexdigest() != SHA256[name]:
             raise ValueError('SHA-256 is not the published one')
     elif name in SHA256:
-        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), MAGIC[name], name)
+        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), MAGIC[name])
     return data
 
 
@@ -548,4 +547,4 @@ def _write_new(path, data, written):
                 os.replace(f.name, path)
                 written.append(path)
     except OSError as error:
-        raise OSError('cannot write %s: %s' % (path, error.strerror)) from error
+        raise OSError(f'cannot write {path}: {error.strerror}') from error
