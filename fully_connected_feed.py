@@ -3,12 +3,10 @@
     python fully_connected_feed.py
 
 First come the functions that "TensorFlow Mechanics 101" explains, down to
-run_training(). What follows them keeps a run safe: checks, checkpoints, the log
-directory, signals. The flags stand last.
+run_training(). What follows them keeps a run safe. The flags stand last.
 """
 
 import argparse
-import builtins
 import contextlib
 import errno
 import gc
@@ -54,7 +52,7 @@ except KeyboardInterrupt:
 gc.freeze()
 gc.enable()
 
-FLAGS = None  # set by console_main() from the command line
+FLAGS = None  # set by main() from the command line
 RECEIVED = []  # the signal that asks the run to stop, once there is one
 
 # The model is so small that a GPU or more threads cost more than they save: all ops run
@@ -183,24 +181,25 @@ def run_training():
 
         with tf.Graph().as_default():
             tf.set_random_seed(FLAGS.seed)
-            placeholders = placeholder_inputs(FLAGS.batch_size)
-            images_placeholder, labels_placeholder = placeholders
+            images_placeholder, labels_placeholder = placeholder_inputs(
+                FLAGS.batch_size
+            )
             logits = mnist.inference(images_placeholder, FLAGS.hidden1, FLAGS.hidden2)
             loss = mnist.loss(logits, labels_placeholder)
             train_op = mnist.training(loss, FLAGS.learning_rate)
             eval_correct = mnist.evaluation(logits, labels_placeholder)
+            eval_args = eval_correct, images_placeholder, labels_placeholder, data_sets
             summary = tf.summary.merge_all()
             init = tf.global_variables_initializer()
             saver = tf.train.Saver()
 
             with tf.Session(config=SESSION_CONFIG) as sess, noted_signals(sess):
-                eval_args = sess, eval_correct, *placeholders, data_sets
                 sess.run(init)
                 start_step = restore_newest(sess, saver) if FLAGS.resume else 0
                 evaluated = not 0 < start_step == FLAGS.unevaluated
                 if start_step >= FLAGS.max_steps and evaluated:
                     tell(f'nothing left to train: {start_step} steps are done')
-                    evaluate(*eval_args)
+                    evaluate(sess, *eval_args)
                     return
                 data_sets.train.skip(FLAGS.batch_size, start_step)
                 prepare_log_dir()
@@ -213,7 +212,7 @@ def run_training():
                 started = tf.SessionLog(status=tf.SessionLog.START)
                 summary_writer.add_session_log(started, global_step=start_step)
                 if not evaluated:
-                    write_evaluation(summary_writer, start_step - 1, *eval_args)
+                    write_evaluation(summary_writer, start_step - 1, sess, *eval_args)
 
                 for step in xrange(start_step, FLAGS.max_steps):
                     start_time = time.time()
@@ -237,8 +236,8 @@ def run_training():
                         check_finite(step + 1, sess.run(loss, feed_dict=feed_dict))
                         try:
                             if is_due(step):
-                                write_evaluation(summary_writer, step, *eval_args)
-                        finally:  # last, so that all events before it are written
+                                write_evaluation(summary_writer, step, sess, *eval_args)
+                        finally:  # a stop gives up the evaluation, not the weights
                             checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
                             saver.save(sess, checkpoint_file, global_step=step)
                         if RECEIVED:
@@ -251,18 +250,13 @@ def run_training():
 FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log directory
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
-    r'checkpoint(\.tmp\w+)?'
+    r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags(\.tmp)?'
     r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
     r'|events\.out\.tfevents\..+\.fully_connected_feed'
-    r'|fully_connected_feed\.flags(\.tmp)?'
 )
-# A resumed run takes all flags from the record of the run before, except these; ...
 UNRECORDED_FLAGS = {'log_dir', 'train_dir', 'resume'}
-# ... and these can't change: weights or batches would not fit those before.
+# A resumed run can't change these: weights or batches would not fit those before.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
-
-# What TensorFlow raises for a damaged checkpoint.
-DAMAGE = tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError
 TOO_LARGE = '--hidden1 or --hidden2 is too large for memory'
 
 
@@ -316,23 +310,23 @@ def restore_newest(sess, saver):
         except tf.errors.InvalidArgumentError as error:
             layers = f'--hidden1 {FLAGS.hidden1} --hidden2 {FLAGS.hidden2}'
             raise ValueError(f'{layers} are not the layers of {paths[-1]}') from error
-        except (*DAMAGE, ValueError) as error:
+        except (tf.errors.OpError, ValueError) as error:
             reason = type(error).__name__
-            tell(f'{paths.pop()} is damaged ({reason}); looking for the one before')
+            tell(f'{paths.pop()} cannot be restored ({reason}); trying the one before')
         else:
             saver.recover_last_checkpoints(paths)  # to be removed in their turn
             return tf.train.global_step(sess, 'global_step:0')
     raise ValueError(
-        f'--log_dir {FLAGS.log_dir}: no checkpoint there is of this model and intact;'
-        ' choose another directory'
+        f'--log_dir {FLAGS.log_dir} has no checkpoint of this model; choose another'
     )
 
 
 def checkpoint_steps():
     """Returns the steps of the checkpoints in the log directory, in order."""
-    index = re.compile(r'model\.ckpt-(\d+)\.index')
-    matches = filter(None, map(index.fullmatch, os.listdir(FLAGS.log_dir)))
-    return sorted(int(match.group(1)) for match in matches)
+    matches = map(
+        re.compile(r'model\.ckpt-(\d+)\.index').fullmatch, os.listdir(FLAGS.log_dir)
+    )
+    return sorted(int(match.group(1)) for match in matches if match)
 
 
 def prepare_log_dir():
@@ -370,8 +364,7 @@ def write_record(unevaluated):
 def guarded_log_dir():
     """Keeps other runs out of the log directory, and names it where writing fails.
 
-    The lock is released even if the process is killed. A finished run in a directory
-    that may only be read is evaluated without it.
+    A finished run in a directory that may only be read is evaluated without the lock.
     """
     where = f'--log_dir {FLAGS.log_dir}'
     lock_file = os.path.join(FLAGS.log_dir, 'fully_connected_feed.lock')
@@ -408,8 +401,8 @@ def noted_signals(sess):
 
     def note(signum, frame=None):
         if not RECEIVED:
-            RECEIVED.append(signum)
-            tell(f'{signal.Signals(signum).name}: saving the weights')
+            RECEIVED.append(signal.Signals(signum))
+            tell(f'{RECEIVED[0].name}: saving the weights')
 
     del RECEIVED[:]
     handlers = {}
@@ -430,16 +423,16 @@ def noted_signals(sess):
         with contextlib.redirect_stdout(output), contextlib.suppress(KeyboardInterrupt):
             yield
         if RECEIVED:
-            name = signal.Signals(RECEIVED[0]).name
             step = tf.train.global_step(sess, 'global_step:0') - 1
-            tell(f'stopped by {name} after step {step}; to go on: {own_command()}')
+            stop = f'stopped by {RECEIVED[0].name} after step {step}'
+            tell(f'{stop}; to go on: {own_command()}')
             raise SystemExit(128 + RECEIVED[0])
     finally:
         if masks:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
         end.set()
-        # A stopped command has nothing left to save: its exit is not disturbed.
-        leaving = RECEIVED and not hasattr(builtins, '__IPYTHON__')
+        # Nothing disturbs the exit of a stopped command; an interactive Python goes on.
+        leaving = RECEIVED and not hasattr(sys, 'ps1')
         for signum, handler in handlers.items():
             signal.signal(signum, signal.SIG_IGN if leaving else handler)
 
@@ -464,21 +457,19 @@ class Output(io.TextIOBase):
 def own_command():
     """Returns the command that resumes this run, as its user can type it."""
     python = 'python' if shutil.which('python') == sys.executable else sys.executable
-    if __name__ != '__main__':
-        installed = os.path.basename(sys.argv[0]).startswith('fully_connected_feed')
-        words = [sys.argv[0]] if installed else [python, __file__]
-    elif __spec__:
-        words = [python, '-m', __spec__.name]
+    if __name__ == '__main__':
+        words = [python] + (['-m', __spec__.name] if __spec__ else [sys.argv[0]])
+    elif os.path.basename(sys.argv[0]).startswith('fully_connected_feed'):
+        words = [sys.argv[0]]  # the installed command
     else:
-        words = [python, sys.argv[0]]
+        words = [python, __file__]
     return ' '.join(map(shlex.quote, words + ['--resume', '--log_dir', FLAGS.log_dir]))
 
 
 def tell(message):
     """Prints a message as one line on stderr, if anybody is there to read it."""
     with contextlib.suppress(OSError):
-        line = ' '.join(str(message).splitlines())
-        print('fully_connected_feed:', line, file=sys.stderr)
+        print('fully_connected_feed:', *str(message).splitlines(), file=sys.stderr)
 
 
 def number(kind, least, most):
@@ -545,9 +536,7 @@ def flag_parser():
 
 
 def parse_flags(argv):
-    """Parses and checks the flags; a wrong one ends the program.
-
-    With --resume, the defaults are the flags that the earlier run has recorded.
+    """Parses and checks the flags; --resume adds those that the run has recorded.
 
     Args:
         argv: list of str, without the program's name.
@@ -598,13 +587,8 @@ def read_record(log_dir, names):
     )
 
 
-def main(_):
-    """Runs the training that FLAGS describes; the argument is not used."""
-    run_training()
-
-
-def console_main():
-    """The command: parses the flags and ends every error in one line on stderr."""
+def main(_=None):
+    """Runs the command: parses its flags and ends every error in one line on stderr."""
     global FLAGS
     if hasattr(sys.stdout, 'reconfigure'):  # neither a notebook's nor a closed one
         sys.stdout.reconfigure(line_buffering=True)  # a line shows when it is due
@@ -613,7 +597,7 @@ def console_main():
     tf.logging.set_verbosity(tf.logging.FATAL)
     try:
         FLAGS = parse_flags(sys.argv[1:])
-        main(sys.argv)
+        run_training()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one changes nothing
         tell('interrupted')
@@ -624,4 +608,4 @@ def console_main():
 
 
 if __name__ == '__main__':
-    console_main()
+    main()

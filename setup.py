@@ -25,7 +25,7 @@ setup(
     py_modules=modules,
     package_dir={'': '.', package: '.'},
     entry_points={
-        'console_scripts': ['fully_connected_feed = fully_connected_feed:console_main']
+        'console_scripts': ['fully_connected_feed = fully_connected_feed:main']
     },
     install_requires=[
         'tensorflow>=1.14',

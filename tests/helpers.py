@@ -31,7 +31,7 @@ def call(*flags):
     argv = mock.patch.object(sys, 'argv', ['program'] + list(flags))
     with argv, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            fully_connected_feed.console_main()
+            fully_connected_feed.main()
         except SystemExit as error:
             status = error.code
     stdout, stderr = (stream.buffer.getvalue().decode() for stream in (out, err))
