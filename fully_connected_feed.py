@@ -28,7 +28,7 @@ import time
 # rounds otherwise than TensorFlow 1.3.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-if __name__ == '__main__':
+if __name__ == '__main__' and not hasattr(sys, 'ps1'):  # not %run in a notebook
     # TensorFlow then leaves Keras, which is not needed here, unloaded: 0.3 s less.
     os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
