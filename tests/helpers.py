@@ -26,7 +26,10 @@ def own_lines(stderr):
 
 def call(*flags):
     """Runs the program in this process and returns what the fixture run() does."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    out, err = [
+        io.TextIOWrapper(io.BytesIO(), 'utf-8', 'backslashreplace', write_through=True)
+        for _ in range(2)
+    ]
     status = 0
     argv = mock.patch.object(sys, 'argv', ['program'] + list(flags))
     with argv, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

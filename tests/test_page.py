@@ -34,6 +34,7 @@ QUOTED = {
         ' labels_placeholder: labels_feed,}',
     ],
     'fully_connected_feed.evaluate': [
+        'images_placeholder, labels_placeholder, data_sets.validation)',
         "print('Test Data Eval:')",
         'do_eval(sess, eval_correct, images_placeholder, labels_placeholder,'
         ' data_sets.test)',
@@ -70,7 +71,7 @@ DIFFERENT = [
     (
         'fully_connected_feed.run_training',
         'with tf.Session() as sess:',
-        'with tf.Session(config=SESSION_CONFIG) as sess, noted_signals():',
+        'with tf.Session(config=SESSION_CONFIG) as sess, noted_signals(sess):',
         'options that make it faster, and a stop that loses nothing',
     ),
     (

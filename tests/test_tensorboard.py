@@ -1,11 +1,11 @@
 """The real TensorBoard shows a finished run: the curves and the graph.
 
-    python tests/test_tensorboard.py LOG_DIR FOLDER
+    PYTHONPATH=. python tests/test_tensorboard.py LOG_DIR FOLDER
 
-takes the browser test's screenshots of any run. SCREENSHOTS_DIR in the environment
-names a folder that keeps those of the test.
+takes the browser test's screenshots of any run.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -42,9 +42,11 @@ const findAll = (root, selector) => [...root.querySelectorAll('*')].flatMap(
     e.shadowRoot ? findAll(e.shadowRoot, selector) : []));
 const isSeen = e => e.getBoundingClientRect().width > 0;
 """
-# From the tag of each chart to how many points its line goes through.
+# From the tag of each chart to how many points its line goes through, outliers too.
 CHARTS = """
 const charts = {};
+for (const box of findAll(document, '#ignore-y-outlier'))
+  if (box.checked) box.click();
 for (const card of findAll(document, 'tf-scalar-card'))
   for (const line of findAll(card.shadowRoot || card, 'path.line').filter(isSeen))
     charts[card.tag] = (line.getAttribute('d') || '').split('L').length;
@@ -53,6 +55,12 @@ return charts;
 NODES = """
 const nodes = findAll(document, 'g.node').filter(isSeen);
 return nodes.map(node => node.getAttribute('data-name'));
+"""
+# The part of the page that an element takes, and how much it is magnified.
+PLACE = """
+const [element] = findAll(document, arguments[0]);
+const {x, y, width, height} = element.getBoundingClientRect();
+return {x, y, width, height, scale: arguments[1]};
 """
 
 
@@ -132,16 +140,21 @@ def browser():
             driver.quit()
 
 
-def photograph(driver, page, size, look, wanted, path):
+def photograph(driver, page, size, look, wanted, place, path):
     """Opens a page, waits for what is wanted, and photographs it once it settles."""
+
+    def picture():
+        clip = driver.execute_script(FIND_ALL + PLACE, *place)
+        answer = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
+        return base64.b64decode(answer['data'])
+
     metrics = dict(width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
     driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
     driver.get('about:blank')  # else another fragment would not load the page anew
     driver.get(page)
     seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
-    picture = wait_for(driver.get_screenshot_as_png, bool)
     with open(path, 'wb') as f:
-        f.write(picture)
+        f.write(wait_for(picture, bool))
     return seen
 
 
@@ -155,14 +168,16 @@ def photograph_run(url, folder):
             (1200, 1190),
             CHARTS,
             lambda seen: seen == points,
+            ('body', 1),
             os.path.join(folder, 'tensorboard-curves.png'),
         )
         nodes = photograph(
             driver,
             url + '#graphs',
-            (1200, 700),
+            (2400, 1500),
             NODES,
             SCOPES.issubset,
+            ('g.core', 1.6),
             os.path.join(folder, 'tensorboard-graph.png'),
         )
     return charts, nodes
@@ -195,8 +210,7 @@ def test_graph_is_served_with_its_scopes(url):
     reason='Chromium or chromedriver is missing',
 )
 def test_curves_and_graph_are_drawn_in_a_browser(url, tmp_path):
-    folder = os.environ.get('SCREENSHOTS_DIR') or str(tmp_path)
-    charts, nodes = photograph_run(url, folder)
+    charts, nodes = photograph_run(url, str(tmp_path))
     assert charts == {tag: len(steps) for tag, steps in CURVES.items()}
     assert SCOPES <= set(nodes)
 
