@@ -468,6 +468,7 @@ def _read_idx(f, magic, path=None):
         problem = error
     except OSError as error:
         if error.errno is not None:  # the system's, not gzip's
+            error.filename = path
             raise
         problem = error
     if path is None:
@@ -495,7 +496,8 @@ def _download(folder, sources, written):
             try:
                 data = _fetch(source[name], name)
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
-                reasons[source[name].split('?')[0].rpartition('/')[0]] = e
+                mirror = source[name].split('?')[0].rpartition('/')[0]
+                reasons[mirror] = ' '.join(str(e).split())
                 if isinstance(e, (ValueError, urllib.error.HTTPError)):
                     continue  # with the next file
                 break  # a mirror that does not answer

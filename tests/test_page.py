@@ -34,7 +34,6 @@ QUOTED = {
         ' labels_placeholder: labels_feed,}',
     ],
     'fully_connected_feed.evaluate': [
-        'images_placeholder, labels_placeholder, data_sets.validation)',
         "print('Test Data Eval:')",
         'do_eval(sess, eval_correct, images_placeholder, labels_placeholder,'
         ' data_sets.test)',

@@ -115,8 +115,9 @@ def test_closed_terminal_stops_a_run(start, undisturbed, tmp_path, line):
     assert_same_run(tmp_path, undisturbed)
 
 
-def test_nohup_is_heeded(start, undisturbed, tmp_path):
-    process = start(*undisturbed[0], '--log_dir', tmp_path, before=['nohup'])
+def test_nohup_is_heeded(start, tmp_path):
+    flags = '--fake_data', '--max_steps=200', '--log_dir', tmp_path
+    process = start(*flags, before=['nohup'])
     read_until(process, 'Step 0:')
     process.send_signal(signal.SIGHUP)
     _, stderr = process.communicate()
