@@ -25,7 +25,7 @@ SHAPES = {
 }
 EXTRACT = {3: input_data.extract_images, 1: input_data.extract_labels}  # by dimensions
 BIG = 2**32 - 1  # the largest number in a header
-EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', 500))
+EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', 300))
 
 
 def idx(shape, data=None):

@@ -44,30 +44,26 @@ class PlainDataSet(object):
         self._images, self._labels = self._images[order], self._labels[order]
 
     def next_batch(self, size, shuffle=True):
-        start, count = self._index_in_epoch, self._num_examples
+        start, count, rest = self._index_in_epoch, self._num_examples, []
         if self._epochs_completed == 0 and start == 0 and shuffle:
             self.shuffle()
-        if start + size <= count:
-            stop = self._index_in_epoch = start + size
-            return self._images[start:stop].copy(), self._labels[start:stop].copy()
-        self._epochs_completed += 1
-        rest = self._images[start:count], self._labels[start:count]
-        if shuffle:
-            self.shuffle()
-        stop = self._index_in_epoch = start + size - count
-        new = self._images[:stop], self._labels[:stop]
-        return np.concatenate([rest[0], new[0]]), np.concatenate([rest[1], new[1]])
-
-
-def random_examples(count=23):
-    rng = np.random.RandomState(count)
-    images = rng.randint(0, 256, (count, 4, 3, 1)).astype(np.uint8)
-    return images, rng.randint(0, 10, count).astype(np.uint8)
+        stop = start + size
+        if stop > count:
+            self._epochs_completed += 1
+            rest = [(self._images[start:count], self._labels[start:count])]
+            if shuffle:
+                self.shuffle()
+            start, stop = 0, stop - count
+        self._index_in_epoch = stop
+        new = self._images[start:stop], self._labels[start:stop]
+        return tuple(np.concatenate(parts) for parts in zip(*rest + [new]))
 
 
 def pair(seed, generator, count=23):
-    """Returns a DataSet and what it should be like."""
-    images, labels = random_examples(count)
+    """Returns a DataSet of random examples and what it should be like."""
+    rng = np.random.RandomState(count)
+    images = rng.randint(0, 256, (count, 4, 3, 1)).astype(np.uint8)
+    labels = rng.randint(0, 10, count).astype(np.uint8)
     data_set = input_data.DataSet(images, labels.copy(), seed=seed)
     return data_set, PlainDataSet(images, labels, generator)
 
@@ -154,24 +150,18 @@ def test_random_calls_give_the_batches_of_tensorflow_1_3(images_asked_for):
             assert_same(data_set.labels, plain.labels)
 
 
-@pytest.mark.parametrize(
-    'name, options',
-    [
-        ('batch_size_100', {'batch_size': 100}),
-        ('batch_size_128', {'batch_size': 128}),
-        ('batch_size_100_shuffle_False', {'batch_size': 100, 'shuffle': False}),
-    ],
-)
-def test_recorded_batches_of_mnist(unpacked_mnist, name, options):
+@pytest.mark.parametrize('name', ['100', '128', '100_shuffle_False'])
+def test_recorded_batches_of_mnist(unpacked_mnist, name):
     """Running SHA-256, of images and labels apart or in one."""
     sums = recorded('batches.json')
     train = input_data.read_data_sets(unpacked_mnist, seed=sums['seed']).train
-    (expected,) = [sums[name][key] for key in sums[name] if key.startswith('running')]
+    sums = sums['batch_size_' + name]
+    (expected,) = [sums[key] for key in sums if key.startswith('running')]
     parts = {'images_sha256': [0], 'labels_sha256': [1], 'sha256': [0, 1]}
-    keys = next(iter(expected.values()))
-    totals = {key: hashlib.sha256() for key in parts if key in keys}
+    wanted = next(iter(expected.values()))
+    totals = {key: hashlib.sha256() for key in parts if key in wanted}
     for number in range(1, 1 + max(map(int, expected))):
-        batch = train.next_batch(**options)
+        batch = train.next_batch(int(name[:3]), shuffle='False' not in name)
         for key in totals:
             for part in parts[key]:
                 totals[key].update(batch[part].tobytes())
@@ -333,18 +323,12 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
         assert (images, labels) == ([[1] * 784] * 3, [label] * 3)
 
 
-@pytest.mark.parametrize('when', ['before', 'after'])
-def test_without_a_seed_numpy_random_seed_makes_batches_repeatable(digits_dir, when):
-    def batch(seed):
-        if when == 'before':
-            np.random.seed(seed)
-        train = input_data.read_data_sets(digits_dir).train
-        if when == 'after':
-            np.random.seed(seed)
-        return train.next_batch(100)[0]
-
-    assert_same(batch(3), batch(3))
-    assert not np.array_equal(batch(3), batch(4))
+def test_reading_leaves_numpys_generator_alone(digits_dir):
+    """So numpy.random.seed() has the same effect before it and after it."""
+    state = np.random.get_state()[1].tolist()
+    for seed in None, 1:
+        input_data.read_data_sets(digits_dir, seed=seed)
+    assert np.random.get_state()[1].tolist() == state
 
 
 def test_seeds_are_reduced_as_tensorflow_reduced_them():
@@ -352,40 +336,33 @@ def test_seeds_are_reduced_as_tensorflow_reduced_them():
         assert_same_batches(*pair(seed, np.random.RandomState(reduced)), sizes=[23])
     for seed in '7', 7.0:
         with pytest.raises(TypeError):
-            input_data.DataSet(*random_examples(), seed=seed)
+            pair(seed, None)
 
 
-@pytest.mark.parametrize('seed, started_as', [(None, 777), (7, 7)])
-def test_the_seed_of_the_default_graph_seeds_the_batches(seed, started_as):
-    state = np.random.get_state()[1].tolist()
-    with tf.Graph().as_default():
-        tf.set_random_seed(777)
-        data_set, plain = pair(seed, np.random.RandomState(started_as))
-        weights = tf.random_normal([3])
-    with tf.Graph().as_default():
-        tf.set_random_seed(777)  # and the script's own ops get the seeds they had
-        same = tf.random_normal([3])
-    assert str(weights.graph.as_graph_def()) == str(same.graph.as_graph_def())
+def test_the_seed_of_the_default_graph():
+    """It seeds the batches; the script's own ops get the seeds that they had."""
+    state, graphs = np.random.get_state()[1].tolist(), []
+    for with_data_set in True, False:
+        with tf.Graph().as_default() as graph:
+            tf.set_random_seed(777)
+            if with_data_set:
+                data_set, plain = pair(None, np.random.RandomState(777))
+            tf.random_normal([3])
+        graphs.append(str(graph.as_graph_def()))
+    assert graphs[0] == graphs[1]
     assert_same_batches(data_set, plain, [5, 20, 30])
     assert np.random.get_state()[1].tolist() == state
 
 
-def test_batch_that_leads_back_past_the_start_changes_nothing():
+def test_wrong_batch_size_changes_nothing():
+    """A negative one may not lead back past the start of the epoch."""
     data_set, plain = pair(5, np.random.RandomState(5))
-    with pytest.raises(ValueError, match='batch_size -1 '):
-        data_set.next_batch(-1)  # and nothing is shuffled
-    assert_same_batches(data_set, plain, [30])
-    with pytest.raises(ValueError, match='batch_size -8 '):
-        data_set.next_batch(-8)
-    assert_same_batches(data_set, plain, [-7, 23])
-
-
-def test_batch_size_that_is_no_integer_leaves_the_data_set_as_it_was():
-    data_set, plain = pair(5, np.random.RandomState(5))
-    for batch_size in 10.0, '10', None:
-        with pytest.raises(TypeError):
-            data_set.next_batch(batch_size)
-    assert_same_batches(data_set, plain, [10])
+    for size in 30, 14:
+        for wrong in -1 - data_set._index_in_epoch, 10.0, '10', None:
+            with pytest.raises(ValueError if isinstance(wrong, int) else TypeError):
+                data_set.next_batch(wrong)
+        assert_same_batches(data_set, plain, [size])
+    assert_same_batches(data_set, plain, [-21, 23])
 
 
 def test_the_arrays_of_files_may_be_written_to(digits_dir):
@@ -394,48 +371,48 @@ def test_the_arrays_of_files_may_be_written_to(digits_dir):
         assert all((part == 1).all() for part in data_set.next_batch(50))
 
 
-def test_copies_go_on_like_the_original_also_in_another_process(digits_dir):
+@pytest.mark.parametrize('seed', [None, 1])
+def test_copies_go_on_like_the_original_also_in_another_process(digits_dir, seed):
     """The three sets of a copy share a generator among them."""
-    sets = input_data.read_data_sets(digits_dir, seed=1)
+    sets = input_data.read_data_sets(digits_dir, seed=seed)
     sets.test.next_batch(5)
-    copies = [copy.deepcopy(sets), pickle.loads(pickle.dumps(sets))]
     with multiprocessing.get_context('spawn').Pool(1) as pool:
-        batch = pool.apply(input_data.DataSet.next_batch, (sets.test, 2000))
-    found = sets.test.next_batch(2000)
-    assert digest(batch) == digest(found)
-    wanted = digest(found + sets.train.next_batch(9))
-    for other in copies:
-        assert digest(other.test.next_batch(2000) + other.train.next_batch(9)) == wanted
-
-    unseeded = input_data.DataSet(*random_examples())  # draws from NumPy's generator
-    copies, state = [copy.deepcopy(unseeded), unseeded], np.random.get_state()
-    copies.append(pickle.loads(pickle.dumps(unseeded)))
-    digests = set()
-    for each in copies:
+        elsewhere = pool.apply(input_data.DataSet.next_batch, (sets.test, 2000))
+    copies = [copy.deepcopy(sets), pickle.loads(pickle.dumps(sets))]
+    state, digests = np.random.get_state(), set()
+    for each in copies + [sets]:
         np.random.set_state(state)
-        digests.add(digest(each.next_batch(40)))
+        batch = each.test.next_batch(2000)
+        digests.add(digest(batch + each.train.next_batch(9)))
     assert len(digests) == 1
+    # Without a seed, each process draws from a global generator of its own.
+    assert (digest(elsewhere) == digest(batch)) == (seed is not None)
 
 
-def test_memory(digits_dir):
-    """A pixel takes one byte, and four once the images are asked for."""
-    pixels, more = np.array([6900, 1100]) * 784, 1 << 20
-    tracemalloc.start()
-    try:
-        sets = input_data.read_data_sets(digits_dir, validation_size=100)
-        assert tracemalloc.get_traced_memory()[1] < sum(pixels) + 3 * more
+@pytest.fixture
+def traced():
+    """Returns a function for the memory taken since its last call: now, and at most."""
+
+    def traced():
+        taken = tracemalloc.get_traced_memory()
         tracemalloc.clear_traces()
-        for _ in range(100):  # neither a batch nor an epoch's end copies all pixels
-            sets.train.next_batch(100)
-        assert tracemalloc.get_traced_memory()[1] < 2 * more
+        return taken
 
-        tracemalloc.stop()
-        tracemalloc.start()
-        sets = input_data.read_data_sets(digits_dir, validation_size=100)
-        assert sets.train.images is sets.train.images  # its bytes are let go
-        assert tracemalloc.get_traced_memory()[0] < pixels.dot([4, 1]) + more
-    finally:
-        tracemalloc.stop()
+    tracemalloc.start()
+    yield traced
+    tracemalloc.stop()
+
+
+def test_memory(digits_dir, traced):
+    """A pixel takes one byte, and four once the images are asked for."""
+    sets = input_data.read_data_sets(digits_dir, validation_size=100)
+    assert traced()[1] < 8000 * 784 + (3 << 20)
+    for _ in range(100):  # neither a batch nor an epoch's end copies all pixels
+        sets.train.next_batch(100)
+    assert traced()[1] < 2 << 20
+    sets = input_data.read_data_sets(digits_dir, validation_size=100)
+    assert sets.train.images is sets.train.images  # the bytes are let go
+    assert traced()[0] < (4 * 6900 + 1100) * 784 + (1 << 20)
 
 
 def test_import_needs_neither_tensorflow_nor_what_a_download_needs():
