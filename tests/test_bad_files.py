@@ -1,6 +1,7 @@
 """Files that aren't what they should be, and arguments that don't fit them."""
 
 import contextlib
+import errno
 import gzip
 import io
 import os
@@ -115,16 +116,9 @@ def test_members_and_padding_as_gzip_allows_them(tmp_path, monkeypatch, shape):
         assert array.tobytes() == data[-array.size :]
 
 
-@pytest.mark.parametrize(
-    'shape, size',
-    [
-        ((BIG, BIG, BIG), 100),  # 2**96 bytes
-        ((BIG,), 100),
-        ((1, 5, 5), 32 << 20),  # all but 25 left over
-    ],
-)
-def test_header_that_claims_too_much_or_little_costs_no_memory(shape, size):
-    packed = io.BytesIO(pack(idx(shape, bytes(size))))
+@pytest.mark.parametrize('shape', [(BIG, BIG, BIG), (BIG,), (1, 5, 5)], ids=str)
+def test_header_that_claims_too_much_or_little_costs_no_memory(shape):
+    packed = io.BytesIO(pack(idx(shape, bytes(100 if BIG in shape else 32 << 20))))
     tracemalloc.start()
     try:
         with raises(ValueError, 'the file is damaged: '):
@@ -217,8 +211,7 @@ def test_labels_above_9_are_sound_but_one_hot_has_too_few_classes(folder, name):
         (TRAIN_LABELS, (11,)),
         (TEST_IMAGES, (4, 3, 2)),
         (TEST_LABELS, (6,)),
-        (TRAIN_IMAGES, (12, 2, 3)),  # as many pixels
-        (TEST_IMAGES, (5, 2, 3)),
+        (TEST_IMAGES, (5, 2, 3)),  # as many pixels
     ],
 )
 def test_files_that_do_not_fit_each_other(folder, name, shape):
@@ -252,10 +245,15 @@ def test_packed_file_wins_and_the_damage_of_an_unpacked_one_has_its_name(folder,
         read(folder)
 
 
-def test_directory_in_the_place_of_a_file(folder):
-    (folder / TEST_IMAGES).unlink()
-    (folder / TEST_IMAGES).mkdir()
-    with raises(IsADirectoryError, folder / TEST_IMAGES):
+def test_what_cannot_be_read_is_not_called_damaged(folder):
+    path = folder / TEST_IMAGES
+    path.unlink()
+    path.mkdir()
+    with raises(IsADirectoryError, path):
+        read(folder)
+    path.rmdir()
+    path.symlink_to('/proc/self/mem')  # a file that gives an input/output error
+    with raises(OSError, '[Errno %d]' % errno.EIO):
         read(folder)
 
 

@@ -12,6 +12,7 @@ import signal
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -29,6 +30,7 @@ PAGE = b'<!DOCTYPE html><title>Log in</title><p>Log in to use this network.</p>'
 FAULTS = {
     '404': ('HTTP Error 404', None),
     'closes': ('closed', None),
+    'not HTTP': ('SSH-2.0', None),
     'stalls': ('timed out', lambda data: data[:-99]),
     'cut off': ('SHA-256', lambda data: data[:-99]),
     'empty': ('SHA-256', lambda data: b''),
@@ -57,18 +59,19 @@ class Mirror(socketserver.ThreadingTCPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.url = 'http://127.0.0.1:%d/mnist' % self.server_address[1]
         self.files, self.fault = files, fault
-        self.asked, self.queries = [], []
+        self.asked, self.paths = [], []  # the files' names, and all of the paths
         self.write = lambda f, name, data: f.write(data)
         self.ended = threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        mirror, (path, _, query) = self.server, self.path.partition('?')
-        name, fault = os.path.basename(path), mirror.fault
+        mirror, fault = self.server, self.server.fault
+        name = os.path.basename(self.path.split('?')[0])
         mirror.asked.append(name)
-        mirror.queries.append(query)
-        if fault == 'closes':
+        mirror.paths.append(self.path)
+        if fault in ('closes', 'not HTTP'):
+            self.wfile.write(b'' if fault == 'closes' else b'SSH-2.0\r\n')
             return
         if fault == '404' or name not in mirror.files:
             self.send_error(404)
@@ -173,7 +176,11 @@ def test_each_mirror_gives_what_it_has(folder, files, mirror, use, monkeypatch, 
     assert re.search(r'%s \(.*%s' % (faulty.url, FAULTS[fault][0]), text)
     assert re.search(r'%s \(.*HTTP Error 404' % lacking.url, text)
     assert contents(folder) == others
-    answers = fault not in ('closes', 'stalls')  # one that doesn't is asked but once
+    answers = fault not in (
+        'closes',
+        'not HTTP',
+        'stalls',
+    )  # one that doesn't is asked but once
     assert len(faulty.asked) == (4 if answers else 1)
     use(healthy)
     assert_sound(folder, files)
@@ -207,7 +214,9 @@ def test_nothing_of_a_wrong_set_is_kept(tmp_path, folder, files, mirror, lacking
 
 def test_server_below_the_minimum_rate(folder, files, mirror, use, monkeypatch):
     """It begins fast, then trickles; the next takes its time, but is fast enough."""
+    part = len(files[TRAIN_IMAGES]) // 8
     monkeypatch.setattr(input_data, 'SLOW_SECONDS', 0.2)
+    monkeypatch.setattr(input_data, 'MINIMUM_RATE', 4 * part)
     trickling, steady = mirror(), mirror()
 
     def trickle(f, name, data):
@@ -217,27 +226,19 @@ def test_server_below_the_minimum_rate(folder, files, mirror, use, monkeypatch):
             trickling.ended.wait(0.1)
 
     def write_parts(f, name, data):
-        for i in range(0, len(data), 20000):
-            f.write(data[i : i + 20000])
+        f.write(data[: len(data) % part])
+        for i in range(len(data) % part, len(data), part):
             steady.ended.wait(0.1)
+            f.write(data[i : i + part])
 
     trickling.write, steady.write = trickle, write_parts
     use(trickling)
-    with pytest.raises(OSError, match='fewer than %d bytes' % input_data.MINIMUM_RATE):
-        read(folder)
+    with pytest.raises(OSError, match='fewer than %d bytes' % (4 * part)):
+        input_data.maybe_download(TRAIN_IMAGES, str(folder))
     use(trickling, steady)
-    assert_sound(folder, files)
-    assert len(trickling.asked) == 2
-
-
-def test_users_file_is_used_as_it_is(folder, files, mirror):
-    """Its labels, all 1, differ from the published ones."""
-    own = gzip.compress(gzip.decompress(files[TRAIN_LABELS])[:8] + b'\1' * 500)
-    folder.mkdir()
-    (folder / TRAIN_LABELS).write_bytes(own)
-    healthy = mirror()
-    assert_sound(folder, dict(files, **{TRAIN_LABELS: own}), source_url=healthy.url)
-    assert TRAIN_LABELS not in healthy.asked
+    input_data.maybe_download(TRAIN_IMAGES, str(folder))
+    assert contents(folder) == {TRAIN_IMAGES: files[TRAIN_IMAGES]}
+    assert steady.asked == [TRAIN_IMAGES]
 
 
 @pytest.mark.parametrize('way', ['mirrors', 'source_url'])
@@ -259,22 +260,23 @@ def test_users_bad_file_is_named_and_left_alone(folder, mirror, use, what, way):
 
 
 def test_file_put_there_during_the_download_is_the_users(folder, files, mirror):
-    """It stays, even if the rest of the download is not intact and goes."""
-    own, server = gzip.compress(gzip.decompress(files[TRAIN_IMAGES])), mirror()
+    """It stays if the rest of the download is not intact, and is used as it is."""
+    data, server, healthy = gzip.decompress(files[TRAIN_IMAGES]), mirror(), mirror()
+    own = {TRAIN_IMAGES: gzip.compress(data[:16] + data[:15:-1])}
 
     def write(f, name, data):
-        if not folder.exists():
+        if name == TRAIN_IMAGES:  # the first
             folder.mkdir()
-            (folder / name).write_bytes(own)
+            (folder / name).write_bytes(own[name])
             server.fault = 'other file'  # from now on
         f.write(data)
 
     server.write = write
     with pytest.raises(OSError):
         read(folder, source_url=server.url)
-    assert contents(folder) == {TRAIN_IMAGES: own}
-    expected = dict(files, **{TRAIN_IMAGES: own})
-    assert_sound(folder, expected, source_url=mirror().url)
+    assert contents(folder) == own
+    assert_sound(folder, dict(files, **own), source_url=healthy.url)
+    assert TRAIN_IMAGES not in healthy.asked
 
 
 def test_read_only_folder_is_only_read(folder, files, mirror, use):
@@ -317,26 +319,33 @@ def test_file_that_cannot_be_written_whole(folder, mirror, use):
     assert contents(folder) == {}
 
 
-def test_tilde_is_taken_by_the_letter(tmp_path, files, mirror, use, monkeypatch):
-    """As open() takes it; nothing lands in the home."""
+def test_nothing_is_written_elsewhere(tmp_path, files, mirror, use, monkeypatch):
+    """A tilde is taken by the letter, as open() takes it; '' is the working folder."""
     (tmp_path / 'home').mkdir()
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.setattr(tempfile, 'tempdir', '/nowhere')
     monkeypatch.chdir(tmp_path)
     use(mirror())
     assert_sound(pathlib.Path('~/data'), files)
     assert os.listdir('home') == []
+    assert input_data.maybe_download(TEST_LABELS, '') == TEST_LABELS
+    assert sorted(os.listdir('.')) == sorted(['home', TEST_LABELS, '~'])
 
 
 def test_maybe_download(folder, files, mirror, use):
-    """From the mirrors, or from a whole URL; a second call finds the file there."""
+    """From the mirrors or a whole URL, if there is no such file or link as yet."""
+    folder.mkdir()
+    (folder / TEST_IMAGES).symlink_to('/nowhere/file')
     healthy = mirror()
     use(mirror('404'), healthy)
     url = healthy.url + '/' + TEST_LABELS
-    for args in [(TRAIN_LABELS, folder), ('own.gz', folder, url)] * 2:
+    calls = (TRAIN_LABELS, folder), ('own.gz', folder, url), (TEST_IMAGES, folder)
+    for args in calls * 2:
         assert input_data.maybe_download(*args) == str(folder / args[0])
+    assert healthy.asked == [TRAIN_LABELS, TEST_LABELS]
+    (folder / TEST_IMAGES).unlink()
     labels = {TRAIN_LABELS: files[TRAIN_LABELS], 'own.gz': files[TEST_LABELS]}
     assert contents(folder) == labels
-    assert healthy.asked == [TRAIN_LABELS, TEST_LABELS]
 
 
 def test_download_shows_progress_and_heeds_the_umask(folder, mirror, use, capfd):
@@ -355,7 +364,7 @@ def test_download_shows_progress_and_heeds_the_umask(folder, mirror, use, capfd)
 def test_query_of_a_source_url_is_kept(folder, files, mirror):
     healthy = mirror()
     assert_sound(folder, files, source_url=healthy.url + '/?token=x')
-    assert healthy.queries == ['token=x'] * 4
+    assert healthy.paths == ['/mnist/%s?token=x' % name for name in input_data.SHA256]
 
 
 @pytest.mark.parametrize('module', ['certifi', 'tqdm'])

@@ -231,6 +231,7 @@ def uses():
     def changed_between_batches(read):
         test = read(seed=6).test
         found = test.next_batch(10)
+        test._images = np.arange(784000, dtype=np.float32).reshape(1000, 784)
         test.images[:, 1], test.labels[:3] = 0.5, 9
         found += test.next_batch(1500)
         test._images = np.concatenate([test.images, 1 - test.images])
@@ -271,14 +272,10 @@ def test_recorded_use_of_data_sets_of_ones_own():
     assert digest(found) == recorded('uses.json')['data_sets_of_ones_own']
 
 
-def test_first_training_examples_are_the_validation_set(digits_dir):
-    whole = input_data.read_data_sets(digits_dir, validation_size=0)
-    split = input_data.load_mnist(digits_dir)
-    assert split._fields == ('train', 'validation', 'test')
-    assert_same(split.validation.images, whole.train.images[:5000])
-    assert_same(split.validation.labels, whole.train.labels[:5000])
-    assert_same(split.train.images, whole.train.images[5000:])
-    assert_same(split.train.labels, whole.train.labels[5000:])
+def test_load_mnist(digits_dir):
+    sets = input_data.load_mnist(digits_dir)._asdict().items()
+    sizes = [(name, data_set.num_examples) for name, data_set in sets]
+    assert sizes == [('train', 2000), ('validation', 5000), ('test', 1000)]
 
 
 @pytest.mark.parametrize(
@@ -301,6 +298,12 @@ def test_other_dtypes_are_a_type_error(digits_dir, fake_data):
             input_data.read_data_sets(digits_dir, fake_data, dtype=dtype)
 
 
+@pytest.mark.parametrize('shape', [(3, 4, 4, 3), (3, 16), (4, 4, 4, 1)], ids=str)
+def test_three_labels_with_images_of_another_shape_or_number(shape):
+    with pytest.raises(ValueError):
+        input_data.DataSet(np.zeros(shape), np.zeros(3))
+
+
 def test_dense_to_one_hot():
     rows = input_data.dense_to_one_hot(np.array([2, 0]), 3)
     assert_same(rows, np.array([[0.0, 0, 1], [1, 0, 0]]))
@@ -321,6 +324,8 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
         assert tuple(data_set.next_batch(-1)) == ([], [])
         images, labels = data_set.next_batch(3, True)
         assert (images, labels) == ([[1] * 784] * 3, [label] * 3)
+        data_set.skip(3, 2)
+        assert [len(images) for images, _ in data_set.in_order(6000)] == [6000, 4000]
 
 
 def test_reading_leaves_numpys_generator_alone(digits_dir):
