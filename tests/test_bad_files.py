@@ -257,10 +257,13 @@ def test_what_cannot_be_read_is_not_called_damaged(folder):
         read(folder)
 
 
-def test_file_that_may_not_be_read(folder):
+def test_what_may_not_be_read(folder):
     for name in SHAPES:
         (folder / name).chmod(0 if name == TEST_IMAGES else 0o644)
     with without_rights(folder), raises(PermissionError, folder / TEST_IMAGES):
+        read(folder)
+    folder.chmod(0)
+    with without_rights(folder.parent), raises(PermissionError, folder):
         read(folder)
 
 

@@ -188,14 +188,13 @@ def test_each_mirror_gives_what_it_has(folder, files, mirror, use, monkeypatch, 
 
 
 @pytest.mark.parametrize('fault', [fault for fault in FAULTS if fault != 'stalls'])
-def test_source_url_with_a_fault(folder, files, mirror, fault):
+def test_source_url_with_a_fault(folder, mirror, fault):
     faulty = mirror(fault)
     with pytest.raises(OSError) as caught:
         read(folder, source_url=faulty.url)
     reason = FAULTS[fault][0].replace('SHA-256', 'damaged')
     assert re.search(r'%s \(.*%s' % (faulty.url, reason), str(caught.value))
     assert not folder.exists()
-    assert_sound(folder, files, source_url=mirror().url)
 
 
 @pytest.mark.parametrize('lacking', [None, TEST_LABELS])
@@ -292,13 +291,6 @@ def test_read_only_folder_is_only_read(folder, files, mirror, use):
     assert folder.stat().st_mtime == 1
 
 
-def test_folder_that_may_not_be_read(folder):
-    folder.mkdir(0)
-    with without_rights(folder.parent), pytest.raises(PermissionError) as caught:
-        read(folder)
-    assert 'cannot write' not in str(caught.value)
-
-
 def test_folder_that_cannot_be_made(tmp_path, mirror, use):
     use(mirror())
     (tmp_path / 'file').touch()
@@ -306,8 +298,8 @@ def test_folder_that_cannot_be_made(tmp_path, mirror, use):
         input_data.maybe_download(TRAIN_IMAGES, str(tmp_path / 'file' / 'data'))
 
 
-def test_file_that_cannot_be_written_whole(folder, mirror, use):
-    """As on a full disk: nothing of it stays."""
+def test_file_that_cannot_be_written_whole(folder, mirror, use, capfd):
+    """As on a full disk: nothing of it stays. (The progress goes to a file, too.)"""
     use(mirror())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50000, limits[1]))
