@@ -1,6 +1,8 @@
 """The loader's API: the same batches as TensorFlow 1.3's, held in less memory."""
 
 import copy
+import functools
+import gzip
 import hashlib
 import json
 import multiprocessing
@@ -8,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,8 +18,7 @@ import tensorflow.compat.v1 as tf
 
 import generate_digits
 import input_data
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from helpers import ROOT
 
 
 class PlainDataSet(object):
@@ -42,32 +44,37 @@ class PlainDataSet(object):
         self._images, self._labels = self._images[order], self._labels[order]
 
     def next_batch(self, size, shuffle=True):
-        start, count = self._index_in_epoch, self._num_examples
+        start, count, rest = self._index_in_epoch, self._num_examples, []
         if self._epochs_completed == 0 and start == 0 and shuffle:
             self.shuffle()
-        if start + size <= count:
-            stop = self._index_in_epoch = start + size
-            return self._images[start:stop].copy(), self._labels[start:stop].copy()
-        self._epochs_completed += 1
-        rest = self._images[start:count], self._labels[start:count]
-        if shuffle:
-            self.shuffle()
-        stop = self._index_in_epoch = start + size - count
-        new = self._images[:stop], self._labels[:stop]
-        return np.concatenate([rest[0], new[0]]), np.concatenate([rest[1], new[1]])
+        stop = start + size
+        if stop > count:
+            self._epochs_completed += 1
+            rest = [(self._images[start:count], self._labels[start:count])]
+            if shuffle:
+                self.shuffle()
+            start, stop = 0, stop - count
+        self._index_in_epoch = stop
+        new = self._images[start:stop], self._labels[start:stop]
+        return tuple(np.concatenate(parts) for parts in zip(*rest + [new]))
 
 
-def random_examples(count):
+def pair(seed, generator, count=23):
+    """Returns a DataSet of random examples and what it should be like."""
     rng = np.random.RandomState(count)
     images = rng.randint(0, 256, (count, 4, 3, 1)).astype(np.uint8)
-    return images, rng.randint(0, 10, count).astype(np.uint8)
-
-
-def pair(seed=5):
-    """Returns a DataSet and what it should be like."""
-    images, labels = random_examples(23)
+    labels = rng.randint(0, 10, count).astype(np.uint8)
     data_set = input_data.DataSet(images, labels.copy(), seed=seed)
-    return data_set, PlainDataSet(images, labels, np.random.RandomState(seed))
+    return data_set, PlainDataSet(images, labels, generator)
+
+
+def plain_sets(folder, seed, **options):
+    """Returns what read_data_sets() with these arguments should be like."""
+    options.update(dtype=np.uint8, reshape=False)
+    sets = input_data.read_data_sets(folder, **options)
+    generator = np.random.RandomState(seed)
+    plain = [PlainDataSet(x.images, x.labels.copy(), generator) for x in sets]
+    return input_data.Datasets(*plain)
 
 
 def assert_same(actual, expected):
@@ -77,20 +84,17 @@ def assert_same(actual, expected):
 
 
 def assert_same_batches(actual, expected, sizes, **options):
+    """It spoils the batches, too: they have to be copies."""
     for size in sizes:
         found = actual.next_batch(size, **options)
         for array, wanted in zip(found, expected.next_batch(size, **options)):
             assert_same(array, wanted)
+            array[:] = 99
         assert actual.epochs_completed == expected.epochs_completed
 
 
-def assert_same_sets(actual, expected):
-    assert_same(actual.images, expected.images)
-    assert_same(actual.labels, expected.labels)
-
-
 def recorded(name):
-    with open(os.path.join(HERE, 'data', name)) as f:
+    with open(os.path.join(ROOT, 'tests', 'data', name)) as f:
         return json.load(f)
 
 
@@ -101,353 +105,156 @@ def digest(arrays):
     return total.hexdigest()
 
 
+@pytest.fixture(scope='module')
+def unpacked_mnist(mnist_dir, tmp_path_factory):
+    """A folder with the real MNIST, unpacked, which is read faster."""
+    folder = tmp_path_factory.mktemp('unpacked')
+    for name in input_data.SHA256:
+        with gzip.open(os.path.join(mnist_dir, name)) as f:
+            (folder / name[:-3]).write_bytes(f.read())
+    return str(folder)
+
+
+@pytest.fixture(scope='module')
+def random_digits(tmp_path_factory):
+    """A folder with four files that TensorFlow 1.3 has read, too."""
+    folder, rng = str(tmp_path_factory.mktemp('random')), np.random.RandomState(0)
+    for name in input_data.SHA256:
+        shape = (7000 if 'train' in name else 1000,) + (4, 3) * ('images' in name)
+        data = rng.randint(0, 256 if 'images' in name else 10, shape)
+        path = os.path.join(folder, name)
+        generate_digits.write_idx(path, shape, [data.astype(np.uint8)])
+    return folder
+
+
 @pytest.mark.parametrize('images_asked_for', [True, False])
-@pytest.mark.parametrize('shuffle', [True, False])
-@pytest.mark.parametrize(
-    'sizes',
-    [
-        [1] * 70,
-        [7] * 30,
-        [23] * 4,
-        [22, 23, 24, 46, 47, 100, 1, 1],
-        [24] * 5,
-        [60, 5, 5],
-    ],
-    ids=str,
-)
-def test_batches_are_those_of_tensorflow_1_3(sizes, shuffle, images_asked_for):
-    """Also sizes that don't divide the 23 examples, and larger ones."""
-    data_set, plain = pair()
-    for size in sizes:
-        assert_same_batches(data_set, plain, [size], shuffle=shuffle)
-        if images_asked_for:
-            assert_same_sets(data_set, plain)
-    assert_same_sets(data_set, plain)
-
-
-def test_shuffling_may_begin_late_and_pause():
-    data_set, plain = pair()
-    for size, shuffle in [(5, False), (20, True), (30, False), (9, True), (23, True)]:
-        assert_same_batches(data_set, plain, [size], shuffle=shuffle)
-
-
-def running_sums(data_set, last, **options):
-    """Yields, batch by batch, its number, the data set, and both running SHA-256."""
-    separate, together = [hashlib.sha256(), hashlib.sha256()], hashlib.sha256()
-    for number in range(1, last + 1):
-        for part, array in zip(separate, data_set.next_batch(**options)):
-            part.update(array.tobytes())
-            together.update(array.tobytes())
-        yield str(number), [part.hexdigest() for part in separate], together.hexdigest()
-
-
-def test_batches_of_mnist_have_the_recorded_sums(mnist_dir):
-    sums = recorded('batches.json')
-    train = input_data.read_data_sets(mnist_dir, seed=sums['seed']).train
-    digits = hashlib.sha256(train.images.tobytes()).hexdigest()
-    assert digits == sums['train_images_sha256']
-    expected = sums['batch_size_100']['running_sha256_after_batch']
-    seen = 0
-    for number, (images, labels), _ in running_sums(train, 1650, batch_size=100):
-        if number in expected:
-            assert images == expected[number]['images_sha256']
-            assert labels == expected[number]['labels_sha256']
-            assert train.epochs_completed == expected[number]['epochs_completed']
-            seen += 1
-    assert seen == len(expected)
-
-    for name, last, options in [
-        ('batch_size_128', 1000, {'batch_size': 128}),
-        ('batch_size_100_shuffle_False', 600, {'batch_size': 100, 'shuffle': False}),
-    ]:
-        expected = sums[name]['running_sha256_of_images_then_labels_after_batch']
-        train = input_data.read_data_sets(mnist_dir, seed=sums['seed']).train
-        for number, _, both in running_sums(train, last, **options):
-            if number in expected:
-                assert both == expected[number]['sha256']
-                assert train.epochs_completed == expected[number]['epochs_completed']
-
-
-def test_mnist_is_split_into_55000_5000_and_10000(mnist_dir):
-    data_sets = input_data.read_data_sets(mnist_dir)
-    assert [data_set.num_examples for data_set in data_sets] == [55000, 5000, 10000]
-    assert data_sets.train.labels[:3].tolist() == [7, 3, 4]
-    assert data_sets.validation.labels[:3].tolist() == [5, 0, 4]
-    assert data_sets.test.labels[:3].tolist() == [7, 2, 1]
-
-
-def test_first_training_examples_are_the_validation_set(digits_dir):
-    whole = input_data.read_data_sets(digits_dir, validation_size=0)
-    split = input_data.read_data_sets(digits_dir, validation_size=123)
-    assert split._fields == ('train', 'validation', 'test')
-    assert_same(split.validation.images, whole.train.images[:123])
-    assert_same(split.train.images, whole.train.images[123:])
-    assert_same(split.train.labels, whole.train.labels[123:])
-    assert whole.validation.num_examples == 0
-    assert input_data.load_mnist(digits_dir).validation.num_examples == 5000
-
-
-@pytest.mark.parametrize('dtype', [np.float32, tf.float32, 'float32'])
-def test_float32_pixels_are_from_0_to_1(digits_dir, dtype):
-    images = input_data.read_data_sets(digits_dir, dtype=dtype).test.images
-    assert images.dtype == np.float32
-    assert images.shape == (1000, 784)
-    assert (images.min(), images.max()) == (0, 1)
-
-
-@pytest.mark.parametrize('dtype', [np.uint8, tf.uint8, 'uint8'])
-def test_uint8_pixels_are_from_0_to_255(digits_dir, dtype):
-    test = input_data.read_data_sets(digits_dir, dtype=dtype, reshape=False).test
-    assert test.images.dtype == test.next_batch(3)[0].dtype == np.uint8
-    assert test.images.shape == (1000, 28, 28, 1)
-    assert test.image_shape == (28, 28, 1)
-    assert (test.images.min(), test.images.max()) == (0, 255)
-
-
-@pytest.mark.parametrize('dtype', [np.float64, tf.int32, 'float16', None])
-def test_other_dtypes_are_a_type_error(digits_dir, dtype):
-    with pytest.raises(TypeError):
-        input_data.read_data_sets(digits_dir, dtype=dtype)
-
-
-def test_one_hot_labels(digits_dir):
-    dense = input_data.read_data_sets(digits_dir, seed=1).train
-    one_hot = input_data.read_data_sets(digits_dir, one_hot=True, seed=1).train
-    assert one_hot.labels.dtype == np.float64
-    assert one_hot.labels.shape == (2000, 10)
-    labels = one_hot.next_batch(50)[1]
-    assert_same(labels.argmax(axis=1).astype(np.uint8), dense.next_batch(50)[1])
-    assert (labels.sum(axis=1) == 1).all()
-
-
-def test_dense_to_one_hot():
-    rows = input_data.dense_to_one_hot(np.array([2, 0]), 3)
-    assert_same(rows, np.array([[0.0, 0, 1], [1, 0, 0]]))
-    assert_same(input_data.dense_to_one_hot(np.array([[2], [0]]), 3), rows)
-    assert_same(input_data.dense_to_one_hot(np.array([False, True]), 2), np.eye(2))
-    with pytest.raises(ValueError, match='label 3 is not one of the 3 classes'):
-        input_data.dense_to_one_hot(np.array([2, 3]), 3)
-
-
-@pytest.mark.parametrize('one_hot, label', [(False, 0), (True, [1] + [0] * 9)])
-def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
-    data_sets = input_data.read_data_sets('no such folder', True, one_hot=one_hot)
-    assert not os.path.exists('no such folder')
-    for data_set in data_sets:
-        assert (data_set.num_examples, data_set.one_hot) == (10000, one_hot)
-        assert data_set.image_shape == (28, 28, 1)
-        assert tuple(data_set.next_batch(-1)) == ([], [])
-        images, labels = data_set.next_batch(3, True)
-        assert (images, labels) == ([[1] * 784] * 3, [label] * 3)
-
-
-def test_the_global_generator_is_never_seeded(digits_dir):
-    np.random.seed(3)
-    expected = np.random.rand()
-    np.random.seed(3)
-    input_data.read_data_sets(digits_dir, seed=1).train.next_batch(100)
-    input_data.read_data_sets(digits_dir)
-    assert np.random.rand() == expected
-
-
-@pytest.mark.parametrize('when', ['before', 'after'])
-def test_without_a_seed_numpy_random_seed_makes_batches_repeatable(digits_dir, when):
-    def batch(seed):
-        if when == 'before':
-            np.random.seed(seed)
-        train = input_data.read_data_sets(digits_dir).train
-        if when == 'after':
-            np.random.seed(seed)
-        return train.next_batch(100)[0]
-
-    assert_same(batch(3), batch(3))
-    assert not np.array_equal(batch(3), batch(4))
-
-
-@pytest.mark.parametrize('seed', range(5))
-def test_the_three_sets_share_one_generator(digits_dir, seed):
-    """Sets taken in turn at random: a shuffle of one moves that of the next."""
-    sets = input_data.read_data_sets(digits_dir, dtype=np.uint8, reshape=False)
-    generator = np.random.RandomState(seed)
-    plain = [PlainDataSet(x.images.copy(), x.labels.copy(), generator) for x in sets]
-    sets = input_data.read_data_sets(digits_dir, seed=seed)
+def test_random_calls_give_the_batches_of_tensorflow_1_3(images_asked_for):
+    """Three sets share a generator: a shuffle of one moves the next of the others."""
+    seed = int.from_bytes(os.urandom(4), 'big')
+    print('seed', seed)
     rng = np.random.RandomState(seed)
-    for _ in range(40):
-        which, size = rng.randint(3), rng.randint(1, 3000)
-        assert_same_batches(sets[which], plain[which], [size])
+    for _ in range(60):
+        seed = rng.randint(1 << 30)
+        generators = [np.random.RandomState(seed) for _ in 'ab']
+        pairs = [pair(*generators, count=count) for count in (1, 7, 23)]
+        shuffle = [True, False, None][rng.randint(3)]  # or sometimes
+        for _ in range(30):
+            data_set, plain = pairs[rng.randint(3)]
+            size = rng.randint(-data_set._index_in_epoch, 2 * data_set.num_examples + 2)
+            shuffled = bool(rng.randint(2)) if shuffle is None else shuffle
+            assert_same_batches(data_set, plain, [size], shuffle=shuffled)
+            if images_asked_for:
+                assert_same(data_set.images, plain.images)
+        for data_set, plain in pairs:
+            assert_same(data_set.images, plain.images)
+            assert_same(data_set.labels, plain.labels)
 
 
-def test_two_readings_do_not_share_a_generator(digits_dir):
-    first, second = [input_data.read_data_sets(digits_dir, seed=1).test for _ in 'ab']
-    assert digest(first.next_batch(50)) == digest(second.next_batch(50))
+@pytest.mark.parametrize('name', ['100', '128', '100_shuffle_False'])
+def test_recorded_batches_of_mnist(unpacked_mnist, name):
+    """Running SHA-256, of images and labels apart or in one."""
+    sums = recorded('batches.json')
+    train = input_data.read_data_sets(unpacked_mnist, seed=sums['seed']).train
+    sums = sums['batch_size_' + name]
+    (expected,) = [sums[key] for key in sums if key.startswith('running')]
+    parts = {'images_sha256': [0], 'labels_sha256': [1], 'sha256': [0, 1]}
+    wanted = next(iter(expected.values()))
+    totals = {key: hashlib.sha256() for key in parts if key in wanted}
+    for number in range(1, 1 + max(map(int, expected))):
+        batch = train.next_batch(int(name[:3]), shuffle='False' not in name)
+        for key in totals:
+            for part in parts[key]:
+                totals[key].update(batch[part].tobytes())
+        if str(number) in expected:
+            found = {key: totals[key].hexdigest() for key in totals}
+            found['epochs_completed'] = train.epochs_completed
+            assert found == expected[str(number)]
 
 
-@pytest.mark.parametrize('seed, reduced', [(-1, 2**31 - 2), (2**31 - 1, 0), (2**32, 2)])
-def test_seeds_are_reduced_as_tensorflow_reduced_them(seed, reduced):
-    data_set = input_data.DataSet(*random_examples(23), seed=seed)
-    assert_same_batches(data_set, pair(reduced)[1], [23])
-
-
-@pytest.mark.parametrize('seed', ['7', 7.0])
-def test_a_seed_that_is_no_integer_is_a_type_error(seed):
-    with pytest.raises(TypeError):
-        input_data.DataSet(*random_examples(23), seed=seed)
-
-
-@pytest.mark.parametrize('seed, started_as', [(None, 777), (7, 7)])
-def test_the_seed_of_the_default_graph_seeds_the_batches(seed, started_as):
-    state = np.random.get_state()[1].tolist()
-    with tf.Graph().as_default():
-        tf.set_random_seed(777)
-        data_set = input_data.DataSet(*random_examples(23), seed=seed)
-        weights = tf.random_normal([3])
-    with tf.Graph().as_default():
-        tf.set_random_seed(777)  # and the script's own ops get the seeds they had
-        same = tf.random_normal([3])
-    assert str(weights.graph.as_graph_def()) == str(same.graph.as_graph_def())
-    assert_same_batches(data_set, pair(started_as)[1], [5, 20, 30])
-    assert np.random.get_state()[1].tolist() == state
-
-
-@pytest.mark.parametrize('one_hot', [False, True])
-def test_batches_of_no_size_move_back(one_hot):
-    images, labels = random_examples(23)
-    if one_hot:
-        labels = input_data.dense_to_one_hot(labels, 10)
-    data_set = input_data.DataSet(images, labels, seed=5)
-    plain = PlainDataSet(images, labels, np.random.RandomState(5))
-    with pytest.raises(ValueError, match='batch_size -1 '):
-        data_set.next_batch(-1)  # and nothing is shuffled
-    assert_same_batches(data_set, plain, [0, 7, 0, -3, 5, -9, 23, 4, -2, 20])
-    before = data_set._index_in_epoch
-    with pytest.raises(ValueError, match='batch_size -24'):
-        data_set.next_batch(-24)
-    assert data_set._index_in_epoch == before
-    assert_same_batches(data_set, plain, [-before, 23])
-
-
-def changes():
-    """What scripts do to a data set, each as a function of one."""
-
-    def in_place(data_set):
-        data_set.images[:, 1] = 0.5
-        data_set.labels[:3] = 9
-
-    def reshaped(data_set):
-        data_set._images = data_set._images.reshape(-1, 4, 3, 1)
-
-    def noise(data_set):
-        data_set._images = data_set.images + np.float32(0.1)
-
-    def fewer(data_set):
-        keep = data_set.labels > 4
-        data_set._images, data_set._labels = (
-            data_set.images[keep],
-            data_set.labels[keep],
-        )
-        data_set._num_examples = int(keep.sum())
-
-    def more(data_set):
-        data_set._images = np.concatenate([data_set.images, 1 - data_set.images])
-        data_set._labels = np.concatenate([data_set.labels, data_set.labels])
-        data_set._num_examples *= 2
-
-    def first_ones(data_set):
-        data_set._num_examples = 6
-
-    def start_over(data_set):
-        data_set._index_in_epoch = data_set._epochs_completed = 0
-
-    def relabelled(data_set):
-        data_set._labels = data_set._labels % 2
-
-    return [in_place, reshaped, noise, fewer, more, first_ones, start_over, relabelled]
-
-
-@pytest.mark.parametrize('taken', [0, 10, 30])
-@pytest.mark.parametrize('change', changes())
-def test_what_a_script_changes_comes_back_in_its_batches(change, taken):
-    data_set, plain = pair()
-    for each in data_set, plain:
-        if taken:
-            each.next_batch(taken)
-        change(each)
-    assert_same_batches(data_set, plain, [3, 40, 7, 7, 60])
-    assert_same_sets(data_set, plain)
-
-
-def assert_recorded(case, folder, expected):
+@pytest.mark.parametrize('folder', ['random_digits', 'unpacked_mnist'])
+@pytest.mark.parametrize('case', recorded('batches-mixed.json'))
+def test_recorded_batches_of_sets_taken_in_turn(case, folder, request):
+    path = request.getfixturevalue(folder)
     with tf.Graph().as_default():
         if 'graph_seed' in case:
             tf.set_random_seed(case['graph_seed'])
-        sets = input_data.read_data_sets(folder, **case['arguments'])
+        sets = input_data.read_data_sets(path, **case['arguments'])
     if 'numpy_seed_after_load' in case:
         np.random.seed(case['numpy_seed_after_load'])
     batches = []
     for name, size, shuffle, times in case['calls']:
         for _ in range(times):
             batches += getattr(sets, name).next_batch(size, shuffle=shuffle)
+    expected = case.get(folder, case)
     assert digest(batches) == expected['sha256']
     assert [x.epochs_completed for x in sets] == expected['epochs_completed']
 
 
-@pytest.mark.parametrize('case', recorded('batches-mixed.json'))
-def test_recorded_batches_of_sets_taken_in_turn(case, mnist_dir):
-    assert_recorded(case, mnist_dir, case)
+def uses():
+    """What scripts do to data sets: functions of one that reads the three sets."""
+
+    def images_reshaped_through_the_attribute(read):
+        train = read(seed=3).train
+        train._images = train._images.reshape(-1, 28, 28, 1)
+        return train.next_batch(5) + train.next_batch(7)
+
+    def labels_read_through_the_attribute(read):
+        sets = read(seed=3, one_hot=True)
+        sets.train.next_batch(10)
+        return sets.train._labels[:50], sets.test._labels[:50], sets.train._images[:3]
+
+    def noise_put_into_the_set(read):
+        train = read(seed=4).train
+        noise = np.random.RandomState(1).rand(784).astype(np.float32)
+        train._images = train.images + noise
+        return train.next_batch(20) + train.next_batch(60000)
+
+    def images_changed_in_place(read):
+        test = read(seed=5).test
+        test.images[:, :392] = 0
+        found = test.next_batch(30) + test.next_batch(9990)
+        return found + (test.images[:40], test.labels[:40])
+
+    def only_some_digits(read):
+        train = read(seed=8).train
+        keep = np.isin(train.labels, [3, 7])
+        train._images, train._labels = train.images[keep], train.labels[keep]
+        train._num_examples = int(keep.sum())
+        return train.next_batch(100) + train.next_batch(11000) + train.next_batch(3000)
+
+    def started_over(read):
+        train = read(seed=9).train
+        found = train.next_batch(40)
+        train._index_in_epoch = train._epochs_completed = 0
+        return found + train.next_batch(40) + (np.array([train.epochs_completed]),)
+
+    def changed_between_batches(read):
+        test = read(seed=6).test
+        found = test.next_batch(10)
+        test._images = np.arange(784000, dtype=np.float32).reshape(1000, 784)
+        test.images[:, 1], test.labels[:3] = 0.5, 9
+        found += test.next_batch(1500)
+        test._images = np.concatenate([test.images, 1 - test.images])
+        test._labels = np.concatenate([test._labels, test._labels % 2])
+        found += test.next_batch(100)
+        test._num_examples *= 2
+        found += test.next_batch(2000)
+        test._num_examples = 60
+        return found + test.next_batch(100) + (test.images, test.labels)
+
+    return list(locals().values())
 
 
-@pytest.mark.parametrize('case', recorded('batches-mixed.json'))
-def test_recorded_batches_of_random_digits(case, tmp_path):
-    """TensorFlow 1.3 has read the same files for `random_digits`."""
-    rng = np.random.RandomState(0)
-    for name in input_data.SHA256:
-        shape = (7000 if 'train' in name else 1000,) + (4, 3) * ('images' in name)
-        data = rng.randint(0, 256 if 'images' in name else 10, shape)
-        path = str(tmp_path / name)
-        generate_digits.write_idx(path, shape, [data.astype(np.uint8)])
-    assert_recorded(case, str(tmp_path), case['random_digits'])
+@pytest.mark.parametrize('use', uses())
+def test_uses_give_what_plain_arrays_give(use, digits_dir):
+    read = functools.partial(input_data.read_data_sets, digits_dir)
+    assert digest(use(read)) == digest(use(functools.partial(plain_sets, digits_dir)))
 
 
-def test_recorded_uses_of_the_attributes(mnist_dir):
-    expected = recorded('uses.json')
-
-    def read(seed, **options):
-        return input_data.read_data_sets(mnist_dir, seed=seed, **options)
-
-    train = read(3).train
-    train._images = train._images.reshape(-1, 28, 28, 1)
-    found = train.next_batch(5) + train.next_batch(7)
-    assert digest(found) == expected['images_reshaped_through_the_attribute']
-
-    sets = read(3, one_hot=True)
-    sets.train.next_batch(10)
-    found = sets.train._labels[:50], sets.test._labels[:50], sets.train._images[:3]
-    assert digest(found) == expected['labels_read_through_the_attribute']
-
-    train = read(4).train
-    noise = np.random.RandomState(1).rand(784).astype(np.float32)
-    train._images = train.images + noise
-    found = train.next_batch(20) + train.next_batch(60000)
-    assert digest(found) == expected['noise_put_into_the_set']
-
-    test = read(5).test
-    test.images[:, :392] = 0
-    found = test.next_batch(30) + test.next_batch(9990)
-    found += test.images[:40], test.labels[:40]
-    assert digest(found) == expected['images_changed_in_place']
-
-    train = read(8).train
-    keep = np.isin(train.labels, [3, 7])
-    train._images, train._labels = train.images[keep], train.labels[keep]
-    train._num_examples = int(keep.sum())
-    found = train.next_batch(100) + train.next_batch(11000) + train.next_batch(3000)
-    assert digest(found) == expected['only_some_digits']
-
-    train = read(9).train
-    found = train.next_batch(40)
-    train._index_in_epoch = train._epochs_completed = 0
-    found += train.next_batch(40) + (np.array([train.epochs_completed]),)
-    assert digest(found) == expected['started_over']
+@pytest.mark.parametrize('use', uses()[:6])
+def test_recorded_uses(use, unpacked_mnist):
+    read = functools.partial(input_data.read_data_sets, unpacked_mnist)
+    assert digest(use(read)) == recorded('uses.json')[use.__name__]
 
 
 def test_recorded_use_of_data_sets_of_ones_own():
@@ -465,31 +272,102 @@ def test_recorded_use_of_data_sets_of_ones_own():
     assert digest(found) == recorded('uses.json')['data_sets_of_ones_own']
 
 
-@pytest.mark.parametrize('seed', [None, 4])
-def test_copies_go_on_like_the_original_also_in_another_process(seed):
-    data_set = input_data.DataSet(*random_examples(23), seed=seed)
-    data_set.next_batch(5)
-    state = np.random.get_state()
-    found = []
-    for other in copy.deepcopy(data_set), pickle.loads(pickle.dumps(data_set)):
-        np.random.set_state(state)
-        found.append(digest(other.next_batch(40)))
-    np.random.set_state(state)
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        batch = pool.apply(input_data.DataSet.next_batch, (data_set, 40))
-    expected = data_set.next_batch(40)
-    assert set(found) == {digest(expected)}
-    if seed is None:  # the other process has a global generator of its own
-        assert [part.shape for part in batch] == [part.shape for part in expected]
-    else:
-        assert digest(batch) == digest(expected)
+def test_load_mnist(digits_dir):
+    sets = input_data.load_mnist(digits_dir)._asdict().items()
+    sizes = [(name, data_set.num_examples) for name, data_set in sets]
+    assert sizes == [('train', 2000), ('validation', 5000), ('test', 1000)]
 
 
-def test_copies_of_the_three_sets_share_a_generator_among_them(digits_dir):
-    sets = input_data.read_data_sets(digits_dir, seed=1)
-    copies = [sets, copy.deepcopy(sets), pickle.loads(pickle.dumps(sets))]
-    found = [digest(x.test.next_batch(9) + x.train.next_batch(9)) for x in copies]
-    assert len(set(found)) == 1
+@pytest.mark.parametrize(
+    'dtype', [np.float32, tf.float32, 'float32', np.uint8, tf.uint8, 'uint8']
+)
+@pytest.mark.parametrize('reshape, shape', [(True, (784,)), (False, (28, 28, 1))])
+def test_dtype_and_shape_of_images(digits_dir, dtype, reshape, shape):
+    test = input_data.read_data_sets(digits_dir, dtype=dtype, reshape=reshape).test
+    kind, largest = (np.float32, 1) if 'float32' in str(dtype) else (np.uint8, 255)
+    assert test.next_batch(3)[0].dtype == test.images.dtype == kind
+    assert test.next_batch(3)[0].shape[1:] == test.images.shape[1:] == shape
+    assert (test.images.min(), test.images.max()) == (0, largest)
+    assert test.image_shape == (28, 28, 1)
+
+
+@pytest.mark.parametrize('fake_data', [False, True])
+def test_other_dtypes_are_a_type_error(digits_dir, fake_data):
+    for dtype in np.float64, tf.int32, 'float16', bool, object, None:
+        with pytest.raises(TypeError, match='dtype must be'):
+            input_data.read_data_sets(digits_dir, fake_data, dtype=dtype)
+
+
+@pytest.mark.parametrize('shape', [(3, 4, 4, 3), (3, 16), (4, 4, 4, 1)], ids=str)
+def test_three_labels_with_images_of_another_shape_or_number(shape):
+    with pytest.raises(ValueError, match='reshape takes|4 images, 3 labels'):
+        input_data.DataSet(np.zeros(shape), np.zeros(3))
+
+
+def test_dense_to_one_hot():
+    rows = input_data.dense_to_one_hot(np.array([2, 0]), 3)
+    assert_same(rows, np.array([[0.0, 0, 1], [1, 0, 0]]))
+    assert_same(input_data.dense_to_one_hot(np.array([[2], [0]]), 3), rows)
+    assert_same(input_data.dense_to_one_hot(np.array([False, True]), 2), np.eye(2))
+    for label in 3, -1:
+        with pytest.raises(ValueError, match='label %d is not one of the 3 cl' % label):
+            input_data.dense_to_one_hot(np.array([2, label]), 3)
+
+
+@pytest.mark.parametrize('one_hot, label', [(False, 0), (True, [1] + [0] * 9)])
+def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
+    data_sets = input_data.read_data_sets('no such folder', True, one_hot=one_hot)
+    assert not os.path.exists('no such folder')
+    for data_set in data_sets:
+        assert (data_set.num_examples, data_set.one_hot) == (10000, one_hot)
+        assert data_set.image_shape == (28, 28, 1)
+        assert tuple(data_set.next_batch(-1)) == ([], [])
+        images, labels = data_set.next_batch(3, True)
+        assert (images, labels) == ([[1] * 784] * 3, [label] * 3)
+        data_set.skip(3, 2)
+        assert [len(images) for images, _ in data_set.in_order(6000)] == [6000, 4000]
+
+
+def test_reading_leaves_numpys_generator_alone(digits_dir):
+    """So numpy.random.seed() has the same effect before it and after it."""
+    state = np.random.get_state()[1].tolist()
+    for seed in None, 1:
+        input_data.read_data_sets(digits_dir, seed=seed)
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_seeds_are_reduced_as_tensorflow_reduced_them():
+    for seed, reduced in (-1, 2**31 - 2), (2**31 - 1, 0), (2**32, 2):
+        assert_same_batches(*pair(seed, np.random.RandomState(reduced)), sizes=[23])
+    for seed in '7', 7.0:
+        with pytest.raises(TypeError):
+            pair(seed, None)
+
+
+def test_the_seed_of_the_default_graph():
+    """It seeds the batches; the script's own ops get the seeds that they had."""
+    state, graphs = np.random.get_state()[1].tolist(), []
+    for with_data_set in True, False:
+        with tf.Graph().as_default() as graph:
+            tf.set_random_seed(777)
+            if with_data_set:
+                data_set, plain = pair(None, np.random.RandomState(777))
+            tf.random_normal([3])
+        graphs.append(str(graph.as_graph_def()))
+    assert graphs[0] == graphs[1]
+    assert_same_batches(data_set, plain, [5, 20, 30])
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_wrong_batch_size_changes_nothing():
+    """A negative one may not lead back past the start of the epoch."""
+    data_set, plain = pair(5, np.random.RandomState(5))
+    for size in 30, 14:
+        for wrong in -1 - data_set._index_in_epoch, 10.0, '10', None:
+            with pytest.raises(ValueError if isinstance(wrong, int) else TypeError):
+                data_set.next_batch(wrong)
+        assert_same_batches(data_set, plain, [size])
+    assert_same_batches(data_set, plain, [-21, 23])
 
 
 def test_the_arrays_of_files_may_be_written_to(digits_dir):
@@ -498,52 +376,54 @@ def test_the_arrays_of_files_may_be_written_to(digits_dir):
         assert all((part == 1).all() for part in data_set.next_batch(50))
 
 
-@pytest.mark.parametrize('batch_size', [10.0, '10', None])
-def test_batch_size_that_is_no_integer_leaves_the_data_set_as_it_was(batch_size):
-    data_set, same = [input_data.DataSet(*random_examples(23), seed=1) for _ in 'ab']
-    with pytest.raises(TypeError):
-        data_set.next_batch(batch_size)
-    assert_same(data_set.next_batch(10)[0], same.next_batch(10)[0])
+@pytest.mark.parametrize('seed', [None, 1])
+def test_copies_go_on_like_the_original_also_in_another_process(digits_dir, seed):
+    """The three sets of a copy share a generator among them."""
+    sets = input_data.read_data_sets(digits_dir, seed=seed)
+    sets.test.next_batch(5)
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        elsewhere = pool.apply(input_data.DataSet.next_batch, (sets.test, 2000))
+    copies = [copy.deepcopy(sets), pickle.loads(pickle.dumps(sets))]
+    state, digests = np.random.get_state(), set()
+    for each in copies + [sets]:
+        np.random.set_state(state)
+        batch = each.test.next_batch(2000)
+        digests.add(digest(batch + each.train.next_batch(9)))
+    assert len(digests) == 1
+    if seed is not None:  # else each process draws from a generator of its own
+        assert digest(elsewhere) == digest(batch)
 
 
-@pytest.mark.parametrize('images_asked_for', [True, False])
-def test_a_batch_is_the_callers_to_change(images_asked_for):
-    data_set, plain = pair()
-    for each in data_set, plain:
-        if images_asked_for:
-            assert each.images is each.images
-        for size, shuffle in [(10, True), (5, False), (30, True)]:
-            for part in each.next_batch(size, shuffle=shuffle):
-                part[:] = 0
-    assert_same_sets(data_set, plain)
+@pytest.fixture
+def traced():
+    """Returns a function for the memory taken since its last call: now, and at most."""
+
+    def traced():
+        taken = tracemalloc.get_traced_memory()
+        tracemalloc.clear_traces()
+        return taken
+
+    tracemalloc.start()
+    yield traced
+    tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    'images, which, bytes_a_pixel', [('', 1, 1.5), ('x.images;', 0, 4)]
-)
-def test_pixels_take_one_byte_and_four_once_they_are_asked_for(
-    digits_dir, images, which, bytes_a_pixel
-):
-    """Neither batches nor an epoch's end make a copy of one-byte pixels."""
-    code = """if True:
-        import sys, tracemalloc, input_data
-        tracemalloc.start()
-        sets = input_data.read_data_sets(sys.argv[1])
-        for x in sets:
-            %s [x.next_batch(100) is None for _ in range(100)]
-        print(tracemalloc.get_traced_memory()[%d])
-        """
-    taken = subprocess.check_output(
-        [sys.executable, '-c', code % (images, which), digits_dir],
-        cwd=os.path.dirname(HERE),
-    )
-    assert int(taken) < bytes_a_pixel * 8000 * 784 + (3 << 20)
+def test_memory(digits_dir, traced):
+    """A pixel takes one byte, and four once the images are asked for."""
+    sets = input_data.read_data_sets(digits_dir, validation_size=100)
+    assert traced()[1] < 8000 * 784 + (3 << 20)
+    for _ in range(100):  # neither a batch nor an epoch's end copies all pixels
+        sets.train.next_batch(100)
+    assert traced()[1] < 2 << 20
+    sets = input_data.read_data_sets(digits_dir, validation_size=100)
+    assert sets.train.images is sets.train.images  # the bytes are let go
+    assert traced()[0] < (4 * 6900 + 1100) * 784 + (1 << 20)
 
 
 def test_import_needs_neither_tensorflow_nor_what_a_download_needs():
     code = 'import sys, input_data; print(*sorted(sys.modules))'
     modules = subprocess.check_output(
-        [sys.executable, '-c', code], cwd=os.path.dirname(HERE), universal_newlines=True
+        [sys.executable, '-c', code], cwd=ROOT, universal_newlines=True
     ).split()
     assert 'numpy' in modules
     assert not {'tensorflow', 'certifi', 'tqdm'} & set(modules)
