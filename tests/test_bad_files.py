@@ -216,7 +216,7 @@ def test_labels_above_9_are_sound_but_one_hot_has_too_few_classes(folder, name):
 )
 def test_files_that_do_not_fit_each_other(folder, name, shape):
     (folder / name).write_bytes(pack(idx(shape)))
-    with raises(ValueError, folder, 'different data sets', str(shape)[:-1]):
+    with raises(ValueError, folder, 'do not fit together', str(shape)[:-1]):
         read(folder)
 
 

