@@ -328,6 +328,19 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
         assert [len(images) for images, _ in data_set.in_order(6000)] == [6000, 4000]
 
 
+@pytest.mark.parametrize('size', [1, 2, 7, 22, 23])
+def test_skip_advances_and_in_order_does_not(size):
+    for batches in 0, 1, 5, 12, 97:
+        skipped, walked = [pair(3, None)[0] for _ in 'ab']
+        skipped.skip(size, batches)
+        for _ in range(batches):
+            walked.next_batch(size)
+        images, labels = zip(*skipped.in_order(size))
+        assert {len(array) for array in images[:-1]} <= {size}
+        assert_same_batches(skipped, walked, [size] * 60)
+    assert_same(np.concatenate(list(zip(*walked.in_order(size)))[0]), walked.images)
+
+
 def test_reading_leaves_numpys_generator_alone(digits_dir):
     """So numpy.random.seed() has the same effect before it and after it."""
     state = np.random.get_state()[1].tolist()
@@ -336,9 +349,19 @@ def test_reading_leaves_numpys_generator_alone(digits_dir):
     assert np.random.get_state()[1].tolist() == state
 
 
-def test_seeds_are_reduced_as_tensorflow_reduced_them():
-    for seed, reduced in (-1, 2**31 - 2), (2**31 - 1, 0), (2**32, 2):
-        assert_same_batches(*pair(seed, np.random.RandomState(reduced)), sizes=[23])
+def test_seeds_start_the_generator_as_tensorflow_1_3_started_it():
+    for seed, graph_seed, reduced in (
+        (-1, None, 2**31 - 2),
+        (2**31 - 1, None, 0),
+        (2**32, None, 2),
+        (5, 777, 5),
+        (None, 0, 0),
+        (0, 0, 2**31 - 1),
+    ):
+        with tf.Graph().as_default():
+            tf.set_random_seed(graph_seed)
+            pairs = pair(seed, np.random.RandomState(reduced))
+        assert_same_batches(*pairs, sizes=[23])
     for seed in '7', 7.0:
         with pytest.raises(TypeError):
             pair(seed, None)
