@@ -404,7 +404,6 @@ def noted_signals(sess):
             RECEIVED.append(signal.Signals(signum))
             tell(f'{RECEIVED[0].name}: saving the weights')
 
-    del RECEIVED[:]
     handlers = {}
     for signum in signal.Signals:
         if signum.name in ('SIGINT', 'SIGTERM', 'SIGHUP'):  # Windows has no SIGHUP
@@ -435,6 +434,7 @@ def noted_signals(sess):
         leaving = RECEIVED and not hasattr(sys, 'ps1')
         for signum, handler in handlers.items():
             signal.signal(signum, signal.SIG_IGN if leaving else handler)
+        RECEIVED.clear()
 
 
 class Output(io.TextIOBase):
@@ -592,7 +592,7 @@ def main(_=None):
     global FLAGS
     if hasattr(sys.stdout, 'reconfigure'):  # neither a notebook's nor a closed one
         sys.stdout.reconfigure(line_buffering=True)  # a line shows when it is due
-    # What goes wrong in the FileWriter's thread is told once, by the thread that waits.
+    # The FileWriter's thread hands its errors on to this one, which reports them.
     threading.excepthook = lambda args: None
     tf.logging.set_verbosity(tf.logging.FATAL)
     try:

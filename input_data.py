@@ -65,7 +65,7 @@ Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 
 
 class DataSet(object):
-    """Examples that are handed out in batches, shuffled anew for each epoch.
+    """Examples that are handed out in batches, reshuffled for each epoch.
 
     The pixels stay as they came, one byte each, and a shuffle moves indices only, until
     somebody asks for `images` or assigns `_images`. From then on the set is those two
