@@ -127,6 +127,7 @@ def plot(rows, path):
     bars = axes.barh(labels, ratios, xerr=spread, ecolor='0.3', capsize=3)
     axes.bar_label(bars, fmt='%.2f', padding=6)
     axes.axvline(1, color='0.6', linewidth=1, zorder=0)
+    axes.margins(x=0.15)  # room for the figures
     axes.invert_yaxis()
     axes.set_xlabel('this repository / the other: median and spread, less is better')
     axes.spines[['top', 'right']].set_visible(False)
