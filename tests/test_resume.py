@@ -187,7 +187,7 @@ def test_killed_at_random_moments(start, undisturbed, tmp_path):
     # How many lines to wait for, and how many seconds after them: before the record is
     # there; in training; at the start of an evaluation; while a checkpoint is written.
     moments = [(0, rng.uniform(0.5, 2)), (1, rng.uniform(0, 0.05)), (2, 0)]
-    moments += [(7, rng.uniform(0, 0.01)), (rng.randint(1, 9), rng.uniform(0, 0.03))]
+    moments += [(7, rng.uniform(0, 0.01)), (rng.randint(8, 12), rng.uniform(0, 0.03))]
     print('lines and seconds:', moments)  # shown if it fails
     for lines, seconds in moments:
         process = start(*flags)
@@ -429,13 +429,13 @@ def test_second_run_in_a_directory_ends_until_the_first_is_gone(
     start, digits_dir, tmp_path
 ):
     flags = flags_for(digits_dir, str(tmp_path), '--max_steps=1')
-    process = start(*flags, '--max_steps=1000000')
+    process = start(*flags, '--max_steps=10000000', '--eval_steps=10000000')
     read_until(process, 'Step 0:')
     for extra in [], ['--resume']:
         status, stdout, (line,) = call(*flags, *extra)
         assert (status, stdout) == (1, [])
         assert '--log_dir %s: another run is writing there' % tmp_path in line
     assert process.poll() is None
-    process.kill()
-    process.wait()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130  # long before the next checkpoint would be due
     assert call(*flags)[0] == 0
