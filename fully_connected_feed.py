@@ -196,7 +196,7 @@ def run_training():
             with tf.Session(config=SESSION_CONFIG) as sess, noted_signals(sess):
                 sess.run(init)
                 start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-                evaluated = not 0 < start_step == FLAGS.unevaluated
+                evaluated = start_step == 0 or start_step != FLAGS.unevaluated
                 if start_step >= FLAGS.max_steps and evaluated:
                     tell(f'nothing left to train: {start_step} steps are done')
                     evaluate(sess, *eval_args)
@@ -332,16 +332,19 @@ def checkpoint_steps():
 def prepare_log_dir():
     """Removes what an earlier run left, unless it is resumed, and records the flags."""
     if not FLAGS.resume:
-        names = list(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
+        names = set(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
         if names and FLAGS_FILE not in names:
             raise ValueError(
-                f'--log_dir {FLAGS.log_dir} holds {names[0]}, but no {FLAGS_FILE};'
+                f'--log_dir {FLAGS.log_dir} holds {min(names)}, but no {FLAGS_FILE};'
                 ' choose another directory, or --resume if it is of this model'
             )
         for step in checkpoint_steps()[-1:]:
             run = f'the run of {step + 1} steps in {FLAGS.log_dir}'
             tell(f'replacing {run}; --resume would have gone on')
-        for name in set(names) - {FLAGS_FILE}:  # which tells whose the others are
+        # Indices first, so that a kill leaves whole checkpoints, and never the record.
+        for name in sorted(
+            names - {FLAGS_FILE}, key=lambda n: not n.endswith('.index')
+        ):
             os.remove(os.path.join(FLAGS.log_dir, name))
     write_record(FLAGS.unevaluated)
 
@@ -572,15 +575,12 @@ def parse_flags(argv):
 def read_record(log_dir, names):
     """Returns the flags of these names that a run has recorded, or {} without a run."""
     path = os.path.join(log_dir, FLAGS_FILE)
-    try:
-        with open(path) as f:
-            record = json.load(f)
+    if not os.path.exists(path):
+        return {}
+    with contextlib.suppress(ValueError, TypeError), open(path) as f:
+        record = json.load(f)
         if set(record) == names:
             return record
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError):
-        pass
     raise ValueError(
         f'{path} is damaged; delete it and give the flags of its run again with'
         ' --resume, which goes on from the checkpoints'

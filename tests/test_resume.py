@@ -381,8 +381,29 @@ def test_new_run_replaces_the_earlier_one_and_nothing_else(digits_dir, copied):
     ends = 'data-00000-of-00001', 'index', 'meta'
     written |= {'model.ckpt-1.' + end for end in ends}
     (events,) = set(now) - written
-    assert events.startswith('events.out.tfevents.') and events not in earlier
+    assert events.startswith('events.out.tfevents.')
+    assert now[events] != earlier.get(events)  # of the same name within a second
     assert now[RECORD] != earlier[RECORD]
+
+
+@pytest.mark.parametrize('removals', [0, 2, 5, 9])
+def test_kill_while_a_new_run_replaces_the_earlier_one(
+    copied, undisturbed, monkeypatch, removals
+):
+    remove, left = os.remove, list(range(removals))
+
+    def end(path):
+        if not left:
+            raise OSError('killed')
+        left.pop()
+        remove(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'remove', end)
+        assert call(*undisturbed[0], '--log_dir', copied)[0] == 1
+    status, _, stderr = resume(copied)
+    assert status == 0 and 'cannot be restored' not in ' '.join(stderr)
+    assert_same_run(copied, undisturbed)
 
 
 def test_new_run_keeps_off_checkpoints_of_others(digits_dir, tmp_path):
