@@ -342,9 +342,8 @@ def prepare_log_dir():
             run = f'the run of {step + 1} steps in {FLAGS.log_dir}'
             tell(f'replacing {run}; --resume would have gone on')
         # Indices first, so that a kill leaves whole checkpoints, and never the record.
-        for name in sorted(
-            names - {FLAGS_FILE}, key=lambda n: not n.endswith('.index')
-        ):
+        names.discard(FLAGS_FILE)
+        for name in sorted(names, key=lambda n: not n.endswith('.index')):
             os.remove(os.path.join(FLAGS.log_dir, name))
     write_record(FLAGS.unevaluated)
 
