@@ -1,6 +1,8 @@
 """The fixtures that several tests share."""
 
+import collections
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from helpers import PROGRAM, call, own_lines
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
 signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
 
+Run = collections.namedtuple('Run', 'log_dir lines')
+
 
 @pytest.fixture(scope='session')
 def digits_dir(tmp_path_factory):
@@ -23,47 +27,60 @@ def digits_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def undisturbed(tmp_path_factory, digits_dir):
-    """The flags of a run, and its log directory, which a test must not change."""
-    flags = ['--input_data_dir', digits_dir, '--seed=5']
-    flags += ['--max_steps=1000', '--eval_steps=100']
-    log_dir = str(tmp_path_factory.mktemp('undisturbed') / 'log')
-    assert call(*flags, '--log_dir', log_dir)[::2] == (0, [])
-    return flags, log_dir
-
-
-def folder_named_by(variable):
-    if not os.environ.get(variable):
-        pytest.skip('%s names no folder; see CONTRIBUTING.md' % variable)
-    return os.environ[variable]
-
-
-@pytest.fixture(scope='session')
 def mnist_dir():
     """A folder with the real MNIST."""
-    return folder_named_by('MNIST_DATA_DIR')
+    return os.environ.get('MNIST_DATA_DIR') or pytest.skip('MNIST_DATA_DIR is not set')
 
 
 @pytest.fixture(scope='session')
 def reference_dir():
     """A folder with numbers recorded from TensorFlow 1.3."""
-    return folder_named_by('TF13_REFERENCE_DIR')
+    folder = os.environ.get('TF13_REFERENCE_DIR')
+    return folder or pytest.skip('TF13_REFERENCE_DIR is not set')
+
+
+@pytest.fixture(scope='session')
+def flags(digits_dir):
+    """Returns a function: the flags of a run of 950 steps, changed by those given."""
+
+    def flags(log_dir, *changed):
+        places = ['--input_data_dir', digits_dir, '--log_dir', str(log_dir)]
+        numbers = ['--max_steps=950', '--eval_steps=100', '--batch_size=70', '--seed=5']
+        return places + numbers + list(changed)
+
+    return flags
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory, flags):
+    """A whole run with these flags: its log directory, to be read, and its lines."""
+    log_dir = str(tmp_path_factory.mktemp('finished') / 'new' / 'log')
+    status, stdout, stderr = call(*flags(log_dir))
+    assert (status, stderr) == (0, [])
+    return Run(log_dir, stdout)
+
+
+@pytest.fixture
+def rng():
+    """Random numbers, other ones each time; a test that fails shows the seed."""
+    seed = random.SystemRandom().randrange(2**32)
+    print('rng = random.Random(%d)' % seed)
+    return random.Random(seed)
 
 
 @pytest.fixture
 def start():
     """Returns a function that starts the program and ends it with the test.
 
-    It takes the flags, the words before the command, and options of subprocess.Popen;
-    it returns the Popen, whose output is text.
+    It takes the flags and options of subprocess.Popen, which it returns.
     """
     started = []
 
-    def start(*flags, before=(), **options):
-        command = [*before, sys.executable, PROGRAM, *map(str, flags)]
-        for stream in 'stdout', 'stderr':
-            options.setdefault(stream, subprocess.PIPE)
-        started.append(subprocess.Popen(command, universal_newlines=True, **options))
+    def start(*flags, command=(sys.executable, PROGRAM), **options):
+        arguments = list(command) + [str(flag) for flag in flags]
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        options = dict(pipes, universal_newlines=True, **options)
+        started.append(subprocess.Popen(arguments, **options))
         return started[-1]
 
     yield start
@@ -74,15 +91,11 @@ def start():
 
 @pytest.fixture
 def run(start):
-    """Returns a function that runs the program to its end, with start()'s arguments.
-
-    It returns the exit status, the lines of stdout, and the lines of stderr that the
-    program itself wrote.
-    """
+    """Returns a function that does what call() does, in a process of its own."""
 
     def run(*flags, **options):
         process = start(*flags, **options)
-        stdout, stderr = process.communicate(timeout=120)  # a hang takes longer
-        return process.returncode, (stdout or '').splitlines(), own_lines(stderr)
+        stdout, stderr = process.communicate()
+        return process.returncode, stdout.splitlines(), own_lines(stderr)
 
     return run

@@ -40,15 +40,7 @@ def bordered_glyphs():
 
 
 def draw(labels, rng):
-    """Draws one image for each label.
-
-    Args:
-        labels: uint8 array [n], from 0 to 9.
-        rng: numpy.random.RandomState.
-
-    Returns:
-        uint8 array [n, 28, 28].
-    """
+    """Draws one image for each label of an array: uint8 [n, 28, 28]."""
 
     def cells(count, shortest, longest):
         """The cell of the glyph that each pixel along one side shows, [n, 28]."""
@@ -85,17 +77,7 @@ def write_idx(path, shape, blocks):
 
 
 def generate(directory, train=60000, test=10000, seed=0):
-    """Writes the four files.
-
-    Args:
-        directory: str, created when absent.
-        train: int, examples for training and validation.
-        test: int, examples for testing.
-        seed: int from 0 to 2**32 - 1.
-
-    Raises:
-        OSError: if a file is there already or can't be written.
-    """
+    """Writes the four files; an OSError says that one is there already."""
     os.makedirs(directory, exist_ok=True)
     paths = {
         (name, kind): os.path.join(directory, FILES[name] % kind)
@@ -116,13 +98,6 @@ def generate(directory, train=60000, test=10000, seed=0):
         write_idx(paths[name, ('labels', 1)], (count,), [labels])
 
 
-def whole_number(text):
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('directory', metavar='DIR', help='where the files go')
@@ -131,13 +106,8 @@ def main():
         ('test', 10000, 'examples for testing'),
         ('seed', 0, 'of the random numbers'),
     ):
-        parser.add_argument(
-            '--' + name,
-            type=whole_number,
-            default=default,
-            metavar='N',
-            help=text + ' (default: %(default)s)',
-        )
+        text += ' (default: %(default)s)'
+        parser.add_argument('--' + name, type=int, default=default, help=text)
     flags = parser.parse_args()
     try:
         generate(flags.directory, flags.train, flags.test, flags.seed)

@@ -9,10 +9,14 @@ import sys
 from unittest import mock
 
 import fully_connected_feed
-from fully_connected_feed import tf  # which sets TensorFlow's options before the import
+from fully_connected_feed import SESSION_CONFIG, tf
+
+# The first session of a process sets the threads, and so the rounding, of all of them.
+tf.Session(config=SESSION_CONFIG).close()
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
+RECORD = 'fully_connected_feed.flags'
 
 
 def own_lines(stderr):
@@ -25,7 +29,7 @@ def own_lines(stderr):
 
 
 def call(*flags):
-    """Runs the program in this process and returns what the fixture run() does."""
+    """Runs the program in this process; returns its status, and its own lines."""
     out, err = [
         io.TextIOWrapper(io.BytesIO(), 'utf-8', 'backslashreplace', write_through=True)
         for _ in range(2)
@@ -41,15 +45,34 @@ def call(*flags):
     return status, stdout.splitlines(), own_lines(stderr)
 
 
-def flags_for(digits_dir, log_dir, *flags):
-    return ['--input_data_dir', digits_dir, '--log_dir', log_dir] + list(flags)
+def resume(log_dir, *flags):
+    return call('--resume', '--log_dir', str(log_dir), *flags)
 
 
-def variables(log_dir, checkpoint):
-    """The bytes of all variables in a checkpoint."""
-    reader = tf.train.NewCheckpointReader(os.path.join(str(log_dir), checkpoint))
+def assert_one_line(result, status, *words):
+    """Nothing was done, and one line that says why has all the words in it."""
+    found, stdout, (line,) = result
+    assert (found, stdout) == (status, [])
+    assert [word for word in words if word not in line] == []
+
+
+def read(*path):
+    with open(os.path.join(*map(str, path)), encoding='utf-8') as f:
+        return f.read()
+
+
+def steps_saved(log_dir):
+    """The steps that the checkpoints in a log directory are named for, in order."""
+    found = re.findall(r'model\.ckpt-(\d+)\.index', ' '.join(os.listdir(str(log_dir))))
+    return sorted(map(int, found))
+
+
+def variables(log_dir, step):
+    """The bytes of all variables in the checkpoint of a step."""
+    path = os.path.join(str(log_dir), 'model.ckpt-%d' % step)
+    reader = tf.train.NewCheckpointReader(path)
     names = reader.get_variable_to_shape_map()
-    assert len(names) == 7
+    assert len(names) == 7 and reader.get_tensor('global_step') == step + 1
     return {name: reader.get_tensor(name).tobytes() for name in names}
 
 
@@ -66,12 +89,12 @@ def curves(log_dir):
 
 def files_in(directory):
     """What all files of a directory hold, but for the lock, which is empty."""
-    found = {}
-    for folder, _, names in os.walk(str(directory)):
-        for name in names:
-            with open(os.path.join(folder, name), 'rb') as f:
-                found[os.path.relpath(f.name, str(directory))] = f.read()
-    return {name: found[name] for name in found if name != 'fully_connected_feed.lock'}
+    paths = [path for path in pathlib.Path(str(directory)).rglob('*') if path.is_file()]
+    return {
+        str(path.relative_to(str(directory))): path.read_bytes()
+        for path in paths
+        if path.name != 'fully_connected_feed.lock'
+    }
 
 
 @contextlib.contextmanager

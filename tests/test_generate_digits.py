@@ -9,44 +9,34 @@ import pytest
 
 import generate_digits
 import input_data
-
-PROGRAM = generate_digits.__file__
-
-
-def contents(directory):
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+from helpers import files_in
 
 
-def test_a_seed_gives_the_same_files_and_another_seed_other_ones(tmp_path):
-    for name, seed in [('a', 1), ('b', 1), ('c', 2)]:
-        generate_digits.generate(str(tmp_path / name), train=30, test=20, seed=seed)
-    assert contents(tmp_path / 'a') == contents(tmp_path / 'b')
-    assert contents(tmp_path / 'a') != contents(tmp_path / 'c')
+def test_digits_are_those_of_the_seed_of_all_classes_and_never_overwritten(tmp_path):
+    for name, seed in ('a', 1), ('b', 1), ('c', 2):
+        generate_digits.generate(str(tmp_path / name), train=300, test=100, seed=seed)
+    a, b, c = [files_in(tmp_path / name) for name in 'abc']
+    assert a == b and not set(a.values()) & set(c.values())
+    sets = input_data.read_data_sets(str(tmp_path / 'a'), validation_size=0)
+    assert [len(data_set.labels) for data_set in sets] == [300, 0, 100]
+    assert set(sets.train.labels) == set(sets.test.labels) == set(range(10))
+    assert len(np.unique(sets.train.images, axis=0)) == 300
+    for number, path in enumerate(sorted((tmp_path / 'a').iterdir()), 1):
+        assert len(list((tmp_path / 'b').iterdir())) == 5 - number
+        with pytest.raises(OSError, match='is there already'):
+            generate_digits.generate(str(tmp_path / 'b'))
+        (tmp_path / 'b' / path.name).unlink()
 
 
-def test_it_writes_as_many_digits_as_asked_of_all_ten_classes(tmp_path):
-    subprocess.check_call(
-        [sys.executable, PROGRAM, str(tmp_path), '--train', '300', '--test', '100']
-    )
-    data_sets = input_data.read_data_sets(str(tmp_path), validation_size=0)
-    assert data_sets.train.num_examples == 300
-    assert data_sets.test.num_examples == 100
-    assert set(data_sets.train.labels) == set(data_sets.test.labels) == set(range(10))
-    assert len(np.unique(data_sets.train.images, axis=0)) == 300
-
-
-@pytest.mark.parametrize('name', sorted(input_data.SHA256))
-def test_a_file_that_is_there_is_never_overwritten(tmp_path, name):
-    (tmp_path / name).write_bytes(b'mine')
-    process = subprocess.run(
-        [sys.executable, PROGRAM, str(tmp_path), '--train', '30', '--test', '10'],
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-    )
-    assert process.returncode == 1
-    assert process.stderr.count('\n') == 1
-    assert str(tmp_path / name) in process.stderr
-    assert contents(tmp_path) == {name: b'mine'}
+def test_program_tells_in_one_line_that_a_file_is_there(tmp_path):
+    command = [sys.executable, generate_digits.__file__, str(tmp_path)]
+    command += ['--train=30', '--test=10']
+    assert subprocess.call(command) == 0
+    before = files_in(tmp_path)
+    pipe = dict(stderr=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.run(command, **pipe)
+    assert process.returncode == 1 and process.stderr.count('\n') == 1
+    assert str(tmp_path) in process.stderr and files_in(tmp_path) == before
 
 
 def test_no_half_written_file_stays(tmp_path, monkeypatch):

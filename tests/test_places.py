@@ -1,18 +1,18 @@
 """Places other than a shell: notebooks, threads, and systems without some signals."""
 
-import os
-import subprocess
-import sys
+import signal
+import threading
 
 import pytest
 
-from helpers import PROGRAM, ROOT, curves
+from helpers import PROGRAM, ROOT, call, curves, steps_saved
 
 IMPORTED = """
-import sys, threading
+import sys
 sys.path.insert(0, %r)
 import fully_connected_feed as f
-f.FLAGS = f.parse_flags(['--fake_data', '--max_steps=3', '--log_dir=' + %r])
+f.FLAGS = f.parse_flags(%r)
+f.run_training()
 """
 
 
@@ -21,17 +21,13 @@ def test_notebook_trains_twice_in_one_kernel(tmp_path, way):
     nbformat = pytest.importorskip('nbformat')
     client = pytest.importorskip('nbclient')
     log_dir = str(tmp_path / 'new' / 'log')
-    if way == 'import':
-        cells = [IMPORTED % (ROOT, log_dir) + 'f.run_training()']
-        cells += [
-            "f.FLAGS = f.parse_flags(['--resume', '--max_steps=5', '--log_dir=%s'])"
-            '\nf.run_training()' % log_dir
-        ]
-    else:
-        run = '%%run %s --log_dir %s ' % (PROGRAM, log_dir)
-        cells = [run + '--fake_data --max_steps 3', run + '--resume --max_steps 5']
+    cells = []
+    for flags in ['--fake_data', '--max_steps=3'], ['--resume', '--max_steps=5']:
+        flags += ['--log_dir', log_dir]
+        run = '%%run %s %s' % (PROGRAM, ' '.join(flags))
+        cells.append(IMPORTED % (ROOT, flags) if way == 'import' else run)
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+        cells=list(map(nbformat.v4.new_code_cell, cells))
     )
     client.NotebookClient(notebook, timeout=240, kernel_name='python3').execute()
     printed = [
@@ -39,37 +35,28 @@ def test_notebook_trains_twice_in_one_kernel(tmp_path, way):
         for cell in notebook.cells
     ]
     assert printed[0].startswith('Step 0:') and 'Test Data Eval:' in printed[1]
-    steps = [step for step, _ in curves(log_dir)['precision/test']]
-    assert steps == [2, 4]
+    assert [step for step, _ in curves(log_dir)['precision/test']] == [2, 4]
 
 
-def run_python(code):
-    return subprocess.run(
-        [sys.executable, '-c', code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-    )
+def trained(log_dir):
+    """Whether a run trains and leaves the handlers of signals as they were."""
+    signums = signal.SIGINT, signal.SIGTERM
+    before = [signal.getsignal(signum) for signum in signums]
+    result = call('--fake_data', '--max_steps=3', '--log_dir', str(log_dir))
+    assert before == [signal.getsignal(signum) for signum in signums]
+    return result[::2] == (0, []) and steps_saved(log_dir) == [2]
 
 
-def test_run_training_in_a_thread_leaves_signals_alone(tmp_path):
-    code = IMPORTED % (ROOT, str(tmp_path / 'log')) + (
-        'thread = threading.Thread(target=f.run_training)\n'
-        'thread.start(); thread.join()'
-    )
-    result = run_python(code)
-    assert result.returncode == 0 and 'Traceback' not in result.stderr
-    assert (tmp_path / 'log' / 'model.ckpt-2.index').exists()
+def test_thread_trains(tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(trained(tmp_path)))
+    thread.start()
+    thread.join()
+    assert results == [True]
 
 
-def test_system_without_the_signals_and_calls_that_windows_lacks(tmp_path):
-    code = (
-        'import runpy, signal, sys\n'
-        'del signal.SIGHUP, signal.SIGPIPE, signal.pthread_sigmask\n'
-        'sys.argv = [%r, "--fake_data", "--max_steps=3", "--log_dir=%s"]\n'
-        'runpy.run_path(sys.argv[0], run_name="__main__")'
-    ) % (PROGRAM, tmp_path)
-    result = run_python(code)
-    assert result.returncode == 0, result.stderr
-    assert 'Test Data Eval:' in result.stdout
-    assert os.path.exists(str(tmp_path / 'model.ckpt-2.index'))
+def test_system_without_the_signals_and_calls_that_windows_lacks(tmp_path, monkeypatch):
+    for name in 'SIGHUP', 'SIGPIPE', 'pthread_sigmask':
+        monkeypatch.delattr(signal, name)
+    monkeypatch.delattr('os.sysconf')
+    assert trained(tmp_path)

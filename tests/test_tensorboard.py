@@ -20,15 +20,9 @@ import urllib.request
 
 import pytest
 
-from helpers import PROGRAM
+from helpers import curves
 
 PATIENCE = 240  # seconds after which TensorBoard or its page counts as hung
-CURVES = {
-    'loss': [0, 100, 200, 300, 400, 500],
-    'precision/train': [199, 399, 599],
-    'precision/validation': [199, 399, 599],
-    'precision/test': [199, 399, 599],
-}
 SCOPES = {'hidden1', 'hidden2', 'softmax_linear'}
 CHROMIUM_FLAGS = (
     '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync'
@@ -70,7 +64,7 @@ def wait_for(look, wanted):
     before, seen = None, look()
     while seen != before or not wanted(seen):
         assert time.monotonic() < deadline, seen
-        time.sleep(1)
+        time.sleep(0.5)
         before, seen = seen, look()
     return seen
 
@@ -80,25 +74,18 @@ def tensorboard(log_dir):
     """Runs TensorBoard; yields the URL of its page."""
     command = [sys.executable, '-m', 'tensorboard.main', '--logdir', log_dir]
     command += ['--host', '127.0.0.1', '--port', '0']  # 0: whichever is free
-    with tempfile.TemporaryFile('w+') as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-        address = re.compile(r'at (http://127\.0\.0\.1:\d+/)')
-
-        def look():
-            output.seek(0)
-            return output.read()
-
-        try:
-            wait_for(
-                look,
-                lambda text: address.search(text) or process.poll() is not None,
-            )
-            found = address.search(look())
-            assert found, look()
-            yield found.group(1)
-        finally:
-            process.kill()
-            process.wait()
+    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, universal_newlines=True, **pipe)
+    output = ''
+    try:
+        while not re.search(r'at http://\S+/', output):
+            line = process.stdout.readline()
+            assert line, 'TensorBoard ends: ' + output
+            output += line
+        yield re.search(r'at (http://\S+/)', output).group(1)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def get(url, **query):
@@ -140,66 +127,45 @@ def browser():
             driver.quit()
 
 
-def photograph(driver, page, size, look, wanted, place, path):
-    """Opens a page, waits for what is wanted, and photographs it once it settles."""
-
-    def picture():
-        clip = driver.execute_script(FIND_ALL + PLACE, *place)
-        answer = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
-        return base64.b64decode(answer['data'])
-
-    metrics = dict(width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
-    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
-    driver.get('about:blank')  # else another fragment would not load the page anew
-    driver.get(page)
-    seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
-    with open(path, 'wb') as f:
-        f.write(wait_for(picture, bool))
-    return seen
-
-
-def photograph_run(url, folder):
+def photograph(url, folder):
     """Takes both screenshots; returns the charts and the graph's nodes seen in them."""
     points = {tag: len(steps) for tag, steps in served_curves(url).items()}
+    curves = '#scalars&_smoothingWeight=0', (1200, 1190), CHARTS, ('body', 1)
+    graph = '#graphs', (2400, 1500), NODES, ('g.core', 1.6)
     with browser() as driver:
-        charts = photograph(
-            driver,
-            url + '#scalars&_smoothingWeight=0',
-            (1200, 1190),
-            CHARTS,
-            lambda seen: seen == points,
-            ('body', 1),
-            os.path.join(folder, 'tensorboard-curves.png'),
-        )
-        nodes = photograph(
-            driver,
-            url + '#graphs',
-            (2400, 1500),
-            NODES,
-            SCOPES.issubset,
-            ('g.core', 1.6),
-            os.path.join(folder, 'tensorboard-graph.png'),
-        )
-    return charts, nodes
+
+        def photographed(name, page, size, look, place, wanted):
+            def picture():
+                clip = driver.execute_script(FIND_ALL + PLACE, *place)
+                shot = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
+                return base64.b64decode(shot['data'])
+
+            metrics = dict(zip(('width', 'height'), size), deviceScaleFactor=1)
+            metrics['mobile'] = False
+            driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
+            driver.get('about:blank')  # else another fragment loads no page
+            driver.get(url + page)
+            seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
+            with open(os.path.join(folder, 'tensorboard-%s.png' % name), 'wb') as f:
+                f.write(wait_for(picture, bool))
+            return seen
+
+        charts = photographed('curves', *curves, points.__eq__)
+        return charts, photographed('graph', *graph, SCOPES.issubset)
 
 
 @pytest.fixture(scope='module')
-def url(digits_dir, tmp_path_factory):
-    """Where TensorBoard shows a finished run of 600 steps."""
-    log_dir = str(tmp_path_factory.mktemp('run'))
-    flags = ['--input_data_dir', digits_dir, '--log_dir', log_dir, '--seed', '1']
-    flags += ['--max_steps', '600', '--eval_steps', '200']
-    subprocess.check_call([sys.executable, PROGRAM] + flags, stdout=subprocess.DEVNULL)
-    with tensorboard(log_dir) as url:
+def url(finished):
+    """Where TensorBoard shows a finished run."""
+    with tensorboard(finished.log_dir) as url:
         yield url
 
 
-def test_curves_are_served_with_their_steps(url):
-    assert served_curves(url) == CURVES
-
-
-def test_graph_is_served_with_its_scopes(url):
-    served_curves(url)  # so it is loaded
+def test_curves_and_graph_are_served(url, finished):
+    assert served_curves(url) == {
+        tag: [step for step, _ in points]
+        for tag, points in curves(finished.log_dir).items()
+    }
     graph = get(url + 'data/plugin/graphs/graph', run='.', large_attrs_key='')
     names = re.findall(r'^  name: "([^"]+)"', graph, re.MULTILINE)
     assert {name.split('/')[0] for name in names} >= SCOPES
@@ -209,12 +175,13 @@ def test_graph_is_served_with_its_scopes(url):
     not (shutil.which('chromium') and shutil.which('chromedriver')),
     reason='Chromium or chromedriver is missing',
 )
-def test_curves_and_graph_are_drawn_in_a_browser(url, tmp_path):
-    charts, nodes = photograph_run(url, str(tmp_path))
-    assert charts == {tag: len(steps) for tag, steps in CURVES.items()}
+def test_curves_and_graph_are_drawn_in_a_browser(url, finished, tmp_path):
+    charts, nodes = photograph(url, str(tmp_path))
+    points = curves(finished.log_dir)
+    assert charts == {tag: len(points[tag]) for tag in points}
     assert SCOPES <= set(nodes)
 
 
 if __name__ == '__main__':
     with tensorboard(sys.argv[1]) as page_url:
-        photograph_run(page_url, sys.argv[2])
+        photograph(page_url, sys.argv[2])
