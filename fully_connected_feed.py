@@ -230,7 +230,7 @@ def run_training():
                         )
                         summary_str = sess.run(summary, feed_dict=feed_dict)
                         summary_writer.add_summary(summary_str, step)
-                        summary_writer.flush()  # so that the event survives a kill
+                        summary_writer.flush()  # for TensorBoard to show it at once
 
                     if is_due(step) or RECEIVED:
                         check_finite(step + 1, sess.run(loss, feed_dict=feed_dict))
