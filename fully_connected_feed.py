@@ -440,7 +440,7 @@ def noted_signals(sess):
 
 
 class Output(io.TextIOBase):
-    """Standard output; the loss of its reader or terminal is noted like a signal."""
+    """Standard output, which its reader or terminal may leave."""
 
     def __init__(self, stream, note):
         self.stream, self.note = stream, note
@@ -452,8 +452,8 @@ class Output(io.TextIOBase):
             if error.errno not in (errno.EPIPE, errno.EIO):
                 raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-            name = 'SIGPIPE' if error.errno == errno.EPIPE else 'SIGHUP'
-            self.note(getattr(signal, name, signal.SIGTERM))  # Windows has neither
+            if error.errno == errno.EPIPE:  # a terminal sends SIGHUP, unless ignored
+                self.note(getattr(signal, 'SIGPIPE', signal.SIGTERM))  # not on Windows
 
 
 def own_command():

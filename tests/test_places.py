@@ -1,6 +1,8 @@
 """Places other than a shell: notebooks, threads, and systems without some signals."""
 
+import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -53,6 +55,17 @@ def test_thread_trains(tmp_path):
     thread.start()
     thread.join()
     assert results == [True]
+
+
+def test_interactive_python_goes_on_after_a_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'ps1', '>>> ', raising=False)
+    handler, flags = signal.getsignal(signal.SIGINT), ['--log_dir', str(tmp_path)]
+    threading.Timer(2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    endless = '--fake_data', '--max_steps=10000000', '--eval_steps=10000000'
+    assert call(*flags, *endless)[0] == 130
+    assert signal.getsignal(signal.SIGINT) == handler
+    (step,) = steps_saved(tmp_path)
+    assert call(*flags, '--resume', '--max_steps=%d' % (step + 3))[::2] == (0, [])
 
 
 def test_system_without_the_signals_and_calls_that_windows_lacks(tmp_path, monkeypatch):

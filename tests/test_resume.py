@@ -154,11 +154,17 @@ def test_pipe_whose_reader_leaves_stops_a_run(start, flags, finished, tmp_path):
     assert_same_run(tmp_path, finished.log_dir)
 
 
-@pytest.mark.parametrize('line', ['Step 100:', 'Test Data Eval:'])
-def test_closed_terminal_stops_a_run(start, flags, finished, tmp_path, line):
+@pytest.mark.parametrize(
+    'line, trap, status',
+    [('Step 100:', '', 129), ('Test Data Eval:', '', 129), ('Step 0:', '""', 0)],
+)
+def test_closed_terminal_stops_a_run_that_heeds_it(
+    start, flags, finished, tmp_path, line, trap, status
+):
     parent, terminal = pty.openpty()
     # The leader of a session that opens a terminal is hung up with it.
-    shell = 'sh', '-c', 'exec "$@" <>"$0" >&0 2>&0', os.ttyname(terminal)
+    code = 'trap %s HUP; exec "$@" <>"$0" >&0 2>&0' % (trap or '-')
+    shell = 'sh', '-c', code, os.ttyname(terminal)
     command = *shell, sys.executable, PROGRAM
     process = start(*flags(tmp_path), command=command, start_new_session=True)
     seen = b''
@@ -166,8 +172,9 @@ def test_closed_terminal_stops_a_run(start, flags, finished, tmp_path, line):
         seen += os.read(parent, 1000)
     os.close(terminal)
     os.close(parent)
-    assert process.wait() == 129
-    assert resume(tmp_path)[::2] == (0, [])
+    assert process.wait() == status
+    if status:
+        assert resume(tmp_path)[::2] == (0, [])
     assert_same_run(tmp_path, finished.log_dir)
 
 
