@@ -323,10 +323,9 @@ def restore_newest(sess, saver):
 
 def checkpoint_steps():
     """Returns the steps of the checkpoints in the log directory, in order."""
-    matches = map(
-        re.compile(r'model\.ckpt-(\d+)\.index').fullmatch, os.listdir(FLAGS.log_dir)
-    )
-    return sorted(int(match.group(1)) for match in matches if match)
+    index = re.compile(r'model\.ckpt-(\d+)\.index')
+    found = map(index.fullmatch, os.listdir(FLAGS.log_dir))
+    return sorted(int(match.group(1)) for match in found if match)
 
 
 def prepare_log_dir():
@@ -378,7 +377,8 @@ def guarded_log_dir():
     except filelock.Timeout:
         raise OSError(f'{where}: another run is writing there') from None
     except (OSError, UnicodeError) as error:
-        if not (FLAGS.resume and isinstance(error, PermissionError)):
+        unwritable = getattr(error, 'errno', None) in (errno.EACCES, errno.EROFS)
+        if not (FLAGS.resume and unwritable):
             reason = getattr(error, 'strerror', None) or error
             raise OSError(f'{where}: {reason}; choose another directory') from error
     try:

@@ -192,6 +192,14 @@ def test_full_disk(run, flags, finished, mount, size, kept):
     assert curves(log_dir) == curves(finished.log_dir)
 
 
+def test_finished_run_on_a_read_only_disk_is_evaluated(finished, mount):
+    directory = mount('size=9m')
+    log_dir = shutil.copytree(finished.log_dir, os.path.join(directory, 'log'))
+    subprocess.check_call(['mount', '-o', 'remount,ro', directory])
+    status, stdout, (line,) = resume(log_dir)
+    assert (status, stdout) == (0, finished.lines[-6:]) and 'nothing left' in line
+
+
 @pytest.mark.parametrize('flag', ['--log_dir', '--input_data_dir'])
 def test_directory_that_nobody_can_write(flags, mount, tmp_path, flag):
     directory = os.path.join(mount('ro'), 'new')
