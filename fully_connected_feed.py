@@ -178,7 +178,6 @@ def run_training():
             FLAGS.input_data_dir, FLAGS.fake_data, seed=FLAGS.seed
         )
         check_flags(data_sets)
-
         with tf.Graph().as_default():
             tf.set_random_seed(FLAGS.seed)
             images_placeholder, labels_placeholder = placeholder_inputs(
@@ -263,9 +262,10 @@ TOO_LARGE = '--hidden1 or --hidden2 is too large for memory'
 def check_flags(data_sets):
     """Raises a ValueError that names a flag if the model can't be trained so."""
     train, holds = data_sets.train, f'--input_data_dir {FLAGS.input_data_dir} holds'
-    takes = (mnist.IMAGE_SIZE, mnist.IMAGE_SIZE, 1)
-    if train.image_shape != takes:
-        raise ValueError(f'{holds} images of {train.image_shape}, not of {takes}')
+    if train.image_shape != (mnist.IMAGE_SIZE, mnist.IMAGE_SIZE, 1):
+        raise ValueError(
+            f'{holds} images that are not {mnist.IMAGE_SIZE} pixels square'
+        )
     largest = max(np.max(data_set.labels, initial=0) for data_set in data_sets)
     if largest >= mnist.NUM_CLASSES:
         raise ValueError(f'{holds} label {largest}, not {mnist.NUM_CLASSES} classes')
@@ -449,11 +449,12 @@ class Output(io.TextIOBase):
         try:
             self.stream.write(text)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
-                raise
+            # Else Python, at its exit, would try to write once more, and fail.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-            if error.errno == errno.EPIPE:  # a terminal sends SIGHUP, unless ignored
+            if error.errno == errno.EPIPE:
                 self.note(getattr(signal, 'SIGPIPE', signal.SIGTERM))  # not on Windows
+            elif error.errno != errno.EIO:  # a terminal that closes sends SIGHUP
+                raise
 
 
 def own_command():
@@ -470,8 +471,10 @@ def own_command():
 
 def tell(message):
     """Prints a message as one line on stderr, if anybody is there to read it."""
-    with contextlib.suppress(OSError):
+    try:
         print('fully_connected_feed:', *str(message).splitlines(), file=sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def number(kind, least, most):

@@ -12,6 +12,7 @@ import pytest
 import generate_digits
 from helpers import PROGRAM, call, own_lines
 
+os.environ.pop('PYTHONUNBUFFERED', None)  # would hide lines that show too late
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
 signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
 

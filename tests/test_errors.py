@@ -87,7 +87,7 @@ def test_data_that_the_model_does_not_fit(flags, data, tmp_path):
     assert_one_line(call(*arguments), 1, place, 'label 10', '10 classes')
     replace(data, input_data.TRAIN_IMAGES, np.zeros((7000, 14, 20), np.uint8))
     replace(data, input_data.TEST_IMAGES, np.zeros((1000, 14, 20), np.uint8))
-    assert_one_line(call(*arguments), 1, place, '14, 20')
+    assert_one_line(call(*arguments), 1, place, 'not 28 pixels')
     (data / input_data.TRAIN_LABELS).unlink()
     (data / input_data.TRAIN_LABELS).write_bytes(b'<html>')
     assert_one_line(call(*arguments), 1, str(data / input_data.TRAIN_LABELS))
@@ -142,14 +142,16 @@ def test_loss_that_is_not_finite_is_not_saved(flags, tmp_path, more):
     assert steps_saved(tmp_path / 'new') == []
 
 
-def test_stdout_that_takes_nothing(run, flags, tmp_path):
+def test_stdout_that_is_closed(run, flags, tmp_path):
     shell = 'sh', '-c', '"$@" >&-', 'sh', sys.executable, PROGRAM
     assert run(*flags(tmp_path, '--max_steps=1'), command=shell) == (0, [], [])
     assert steps_saved(tmp_path) == [0]
-    if not os.path.exists('/dev/full'):
-        pytest.skip('there is no /dev/full')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
+def test_stdout_on_a_full_disk(run, flags, tmp_path):
     shell = 'sh', '-c', '"$@" >/dev/full', 'sh', sys.executable, PROGRAM
-    result = run(*flags(tmp_path / 'new'), command=shell)
+    result = run(*flags(tmp_path), command=shell)
     assert_one_line(result, 1, 'No space left on device')
 
 

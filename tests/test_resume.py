@@ -65,7 +65,7 @@ def signal_after(process, line, signum):
 
 def test_run_killed_at_random_moments(start, flags, finished, tmp_path, rng):
     # How many lines to wait for, and how many seconds after them: before the record is
-    # there; in training; in an evaluation; while a checkpoint is written; at any time.
+    # there; in training; in an evaluation; while a checkpoint is written; after it.
     moments = [(0, rng.uniform(0.5, 2)), (1, rng.uniform(0, 0.05)), (2, 0)]
     moments += [(7, rng.uniform(0, 0.01)), (rng.randint(8, 12), rng.uniform(0, 0.03))]
     for lines, seconds in moments:
@@ -101,8 +101,8 @@ def test_signal_saves_and_the_command_that_is_told_goes_on(
         'installed': [str(installed)],
     }[way]
     told = ' '.join(typed)
-    if path_variable and os.path.basename(sys.executable) == 'python':
-        told = told.replace(sys.executable, 'python')  # where it is found on the path
+    if shutil.which('python', path=path_variable) == sys.executable:
+        told = told.replace(sys.executable, 'python')
     environment = dict(os.environ, PATH=path_variable, PYTHONPATH=ROOT)
     place = dict(cwd=os.path.join(ROOT, 'tests'), env=environment)
     log_dir = tmp_path / "user's log"
@@ -128,9 +128,11 @@ def test_no_later_signal_breaks_the_save(start, flags, finished, tmp_path, rng, 
     for name in names:
         process.send_signal(getattr(signal, name))
         time.sleep(rng.uniform(0.005, 0.1))
-    _, stderr = process.communicate()
-    assert process.returncode == 128 + getattr(signal, names[0]), stderr
-    assert len(own_lines(stderr)) == 2
+    first, last = own_lines(process.communicate()[1])
+    # The first that was seen, which on a busy machine need not be the first sent.
+    (name,) = re.findall(r'(SIG\w+): saving the weights', first)
+    assert name in names and 'stopped by %s after' % name in last
+    assert process.returncode == 128 + getattr(signal, name)
     assert resume(tmp_path, '--max_steps=950')[::2] == (0, [])
     assert_same_run(tmp_path, finished.log_dir)
 
@@ -295,6 +297,9 @@ def test_batches_go_on_where_they_were(flags, tmp_path, batch_size):
             changed = '--batch_size=%d' % batch_size, '--max_steps=%d' % end
             assert call('--resume', *flags(tmp_path / name, *changed))[0] == 0
     assert variables(tmp_path / 'whole', 4) == variables(tmp_path / 'parts', 4)
+    # Runs of the same second have event files of their own.
+    evaluated = curves(tmp_path / 'parts')['precision/test']
+    assert [step for step, _ in evaluated] == [2, 3, 4]
 
 
 def test_other_flags_may_change(copied):
@@ -462,7 +467,10 @@ def test_checkpoint_of_tensorflow_1_3_is_evaluated_to_its_counts_and_resumed(
 def test_second_run_in_a_directory_ends_until_the_first_is_gone(start, flags, tmp_path):
     changed = flags(tmp_path, '--max_steps=10000000', '--eval_steps=10000000')
     process = start(*changed)
-    assert process.stdout.readline()
+    while not process.stdout.readline().startswith('Step 300:'):
+        pass
+    steps = [step for step, _ in curves(tmp_path)['loss']]
+    assert steps[:3] == [0, 100, 200]  # TensorBoard shows a run that goes on
     words = '--log_dir %s: another run is writing there' % tmp_path
     assert_one_line(call(*flags(tmp_path)), 1, words)
     assert_one_line(resume(tmp_path), 1, words)
