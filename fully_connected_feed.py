@@ -263,9 +263,7 @@ def check_flags(data_sets):
     """Raises a ValueError that names a flag if the model can't be trained so."""
     train, holds = data_sets.train, f'--input_data_dir {FLAGS.input_data_dir} holds'
     if train.image_shape != (mnist.IMAGE_SIZE, mnist.IMAGE_SIZE, 1):
-        raise ValueError(
-            f'{holds} images that are not {mnist.IMAGE_SIZE} pixels square'
-        )
+        raise ValueError(f'{holds} images not {mnist.IMAGE_SIZE} pixels square')
     largest = max(np.max(data_set.labels, initial=0) for data_set in data_sets)
     if largest >= mnist.NUM_CLASSES:
         raise ValueError(f'{holds} label {largest}, not {mnist.NUM_CLASSES} classes')
