@@ -404,12 +404,10 @@ def noted_signals(sess):
             RECEIVED.append(signal.Signals(signum))
             tell(f'{RECEIVED[0].name}: saving the weights')
 
-    handlers = {}
-    for signum in signal.Signals:
-        if signum.name in ('SIGINT', 'SIGTERM', 'SIGHUP'):  # Windows has no SIGHUP
-            with contextlib.suppress(ValueError):  # not in the main thread
-                if signal.getsignal(signum) != signal.SIG_IGN:
-                    handlers[signum] = signal.signal(signum, note)
+    stops = [s for s in signal.Signals if s.name in ('SIGINT', 'SIGTERM', 'SIGHUP')]
+    heeded = [s for s in stops if signal.getsignal(s) != signal.SIG_IGN]
+    in_main = threading.current_thread() is threading.main_thread()  # else no handlers
+    handlers = {s: signal.signal(s, note) for s in heeded if in_main}
     # The ops run in this thread, and a signal in the middle of one was seen to corrupt
     # memory ("corrupted size vs. prev_size", TensorFlow 2.21). An idle thread takes it.
     end = threading.Event()
@@ -447,8 +445,7 @@ class Output(io.TextIOBase):
         try:
             self.stream.write(text)
         except OSError as error:
-            # Else Python, at its exit, would try to write once more, and fail.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            silence(self.stream)
             if error.errno == errno.EPIPE:
                 self.note(getattr(signal, 'SIGPIPE', signal.SIGTERM))  # not on Windows
             elif error.errno != errno.EIO:  # a terminal that closes sends SIGHUP
@@ -472,20 +469,23 @@ def tell(message):
     try:
         print('fully_connected_feed:', *str(message).splitlines(), file=sys.stderr)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        silence(sys.stderr)
 
 
-def number(kind, least, most):
-    """Returns an argparse type: a number of this kind from least to most."""
+def silence(stream):
+    """Sends a stream nowhere: Python's exit would fail if it could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def number(kind, low, high):
+    """Returns an argparse type: a number of this kind from low to high."""
 
     def parse(text):
         with contextlib.suppress(ValueError):
-            if least <= kind(text) <= most:
+            if low <= kind(text) <= high:
                 return kind(text)
         what = 'whole number' if kind is int else 'number'
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is no {what} from {least} to {most}'
-        )
+        raise argparse.ArgumentTypeError(f'{text!r} is no {what} from {low} to {high}')
 
     return parse
 
