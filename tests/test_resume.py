@@ -158,14 +158,14 @@ def test_pipe_whose_reader_leaves_stops_a_run(start, flags, finished, tmp_path):
 
 @pytest.mark.parametrize(
     'line, trap, status',
-    [('Step 100:', '', 129), ('Test Data Eval:', '', 129), ('Step 0:', '""', 0)],
+    [('Step 100:', '-', 129), ('Test Data Eval:', '-', 129), ('Step 0:', '""', 0)],
 )
 def test_closed_terminal_stops_a_run_that_heeds_it(
     start, flags, finished, tmp_path, line, trap, status
 ):
     parent, terminal = pty.openpty()
     # The leader of a session that opens a terminal is hung up with it.
-    code = 'trap %s HUP; exec "$@" <>"$0" >&0 2>&0' % (trap or '-')
+    code = 'trap %s HUP; exec "$@" <>"$0" >&0 2>&0' % trap
     shell = 'sh', '-c', code, os.ttyname(terminal)
     command = *shell, sys.executable, PROGRAM
     process = start(*flags(tmp_path), command=command, start_new_session=True)
@@ -438,8 +438,8 @@ def test_checkpoints_of_another_program_are_kept(flags, tmp_path, more):
     before = files_in(tmp_path)
     status, stdout, lines = call(*flags(tmp_path, *more))
     words = 'has no checkpoint of this model' if more else 'or --resume if it is'
-    words = '--log_dir %s h' % tmp_path, words
-    assert_one_line((status, stdout, lines[-1:]), 1, *words)
+    place = '--log_dir %s h' % tmp_path
+    assert_one_line((status, stdout, lines[-1:]), 1, place, words)
     assert files_in(tmp_path) == before
 
 

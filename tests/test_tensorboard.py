@@ -127,31 +127,38 @@ def browser():
             driver.quit()
 
 
-def photograph(url, folder):
+def photograph(driver, url, size, look, wanted, place):
+    """Opens a page; returns what is seen in it, once it is as wanted, and a picture."""
+
+    def picture():
+        clip = driver.execute_script(FIND_ALL + PLACE, *place)
+        shot = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
+        return base64.b64decode(shot['data'])
+
+    metrics = dict(width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
+    driver.get('about:blank')  # else another fragment loads no page
+    driver.get(url)
+    seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
+    return seen, wait_for(picture, bool)
+
+
+def photograph_run(url, folder):
     """Takes both screenshots; returns the charts and the graph's nodes seen in them."""
     points = {tag: len(steps) for tag, steps in served_curves(url).items()}
-    curves = '#scalars&_smoothingWeight=0', (1200, 1190), CHARTS, ('body', 1)
-    graph = '#graphs', (2400, 1500), NODES, ('g.core', 1.6)
+    charts = (1200, 1190), CHARTS, points.__eq__, ('body', 1)
+    nodes = (2400, 1500), NODES, SCOPES.issubset, ('g.core', 1.6)
+    found = []
     with browser() as driver:
-
-        def photographed(name, page, size, look, place, wanted):
-            def picture():
-                clip = driver.execute_script(FIND_ALL + PLACE, *place)
-                shot = driver.execute_cdp_cmd('Page.captureScreenshot', {'clip': clip})
-                return base64.b64decode(shot['data'])
-
-            metrics = dict(zip(('width', 'height'), size), deviceScaleFactor=1)
-            metrics['mobile'] = False
-            driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', metrics)
-            driver.get('about:blank')  # else another fragment loads no page
-            driver.get(url + page)
-            seen = wait_for(lambda: driver.execute_script(FIND_ALL + look), wanted)
+        for name, page, how in (
+            ('curves', '#scalars&_smoothingWeight=0', charts),
+            ('graph', '#graphs', nodes),
+        ):
+            seen, picture = photograph(driver, url + page, *how)
             with open(os.path.join(folder, 'tensorboard-%s.png' % name), 'wb') as f:
-                f.write(wait_for(picture, bool))
-            return seen
-
-        charts = photographed('curves', *curves, points.__eq__)
-        return charts, photographed('graph', *graph, SCOPES.issubset)
+                f.write(picture)
+            found.append(seen)
+    return found
 
 
 @pytest.fixture(scope='module')
@@ -176,7 +183,7 @@ def test_curves_and_graph_are_served(url, finished):
     reason='Chromium or chromedriver is missing',
 )
 def test_curves_and_graph_are_drawn_in_a_browser(url, finished, tmp_path):
-    charts, nodes = photograph(url, str(tmp_path))
+    charts, nodes = photograph_run(url, str(tmp_path))
     points = curves(finished.log_dir)
     assert charts == {tag: len(points[tag]) for tag in points}
     assert SCOPES <= set(nodes)
@@ -184,4 +191,4 @@ def test_curves_and_graph_are_drawn_in_a_browser(url, finished, tmp_path):
 
 if __name__ == '__main__':
     with tensorboard(sys.argv[1]) as page_url:
-        photograph(page_url, sys.argv[2])
+        photograph_run(page_url, sys.argv[2])
