@@ -9,6 +9,7 @@ It needs NumPy and, for a download, certifi and tqdm.
 """
 
 import collections
+import copy
 import functools
 import gzip
 import hashlib
@@ -20,6 +21,7 @@ import ssl
 import struct
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -40,11 +42,13 @@ MIRRORS = (
     'https://raw.githubusercontent.com/fgnt/mnist/master/',
     'http://yann.lecun.com/exdb/mnist/',
 )
+# Of what follows the header of 16 bytes, or 8 for labels:
+# gunzip -c FILE | tail -c +17 | sha256sum
 SHA256 = {
-    TRAIN_IMAGES: '440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609',
-    TRAIN_LABELS: '3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c',
-    TEST_IMAGES: '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6',
-    TEST_LABELS: 'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6',
+    TRAIN_IMAGES: '741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757',
+    TRAIN_LABELS: '1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13',
+    TEST_IMAGES: '6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161',
+    TEST_LABELS: 'ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5',
 }
 READ_TIMEOUT = 5  # seconds without an answer, for each address of a host
 SLOW_SECONDS = 10  # a download that gets fewer bytes a second than MINIMUM_RATE ...
@@ -63,15 +67,21 @@ FAKE_SHAPE = (28, 28, 1)
 
 Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 
+_LOCK = threading.Lock()  # a thread may read images that another one shuffles
+_SEEDED = np.random.RandomState()
+
 
 class DataSet(object):
     """Examples that are handed out in batches, reshuffled for each epoch.
 
-    The pixels stay as they came, one byte each, and a shuffle moves indices only, until
-    somebody asks for `images` or assigns `_images`. From then on the set is those two
-    arrays, as it was in TensorFlow 1.x: what a script changes in them comes back in its
-    batches. A batch is a copy.
+    A set of float32 keeps its pixels as they came, one byte each, and a shuffle moves
+    indices only, until somebody asks for `images` or assigns `_images`. From then on it
+    is what it was in TensorFlow 1.x, and a set of uint8 from the start: two arrays that
+    are put into a new order. What a script changes in them comes back in its batches.
     """
+
+    one_hot = _fake_data = False  # for subclasses with a constructor of their own
+    _generator = None
 
     def __init__(
         self,
@@ -82,20 +92,22 @@ class DataSet(object):
         dtype=np.float32,
         reshape=True,
         seed=None,
+        copy=True,
     ):
-        """Wraps images and labels. It may keep the arrays themselves, uncopied.
+        """Wraps images and labels.
 
         Args:
             images: uint8 array [n, rows, cols, 1]; not used with fake_data.
-            labels: array [n], or [n, classes] with one_hot; not used with fake_data.
+            labels: array [n], or [n, classes] with one_hot, kept as it is, uncopied.
             fake_data: bool, hand out images of ones and labels 0, for unit tests.
             one_hot: bool, whether fake labels are one-hot.
-            dtype: the type of the batches' pixels: float32 in 0..1, or uint8 in 0..255;
-                NumPy's dtype, TensorFlow's, or a name.
+            dtype: float32 for pixels in 0..1, or uint8 to keep the array of images as
+                it is, uncopied; NumPy's dtype, TensorFlow's, or a name.
             reshape: bool, flatten the images to [n, rows * cols].
-            seed: int for a generator of this DataSet's own, or a RandomState to share.
-                None: the seed of TensorFlow's default graph (tf.set_random_seed) or, if
-                it has none, NumPy's global generator, which is used but never seeded.
+            seed: int, which starts anew the generator that such DataSets share; or a
+                RandomState. None: NumPy's global generator, started anew with the seed
+                of TensorFlow's default graph (tf.set_random_seed) if there is one.
+            copy: bool, False if nobody will change the images of a float32 set.
 
         Raises:
             TypeError: for any other dtype, or a seed that is no integer.
@@ -105,142 +117,145 @@ class DataSet(object):
         if dtype not in (np.uint8, np.float32):
             raise TypeError(f'dtype must be uint8 or float32, not {dtype}')
         if fake_data:
-            num_examples, self.image_shape = FAKE_EXAMPLES, FAKE_SHAPE
+            self._num_examples, self.image_shape = FAKE_EXAMPLES, FAKE_SHAPE
         else:
             images, labels = np.asarray(images), np.asarray(labels)
             shape = images.shape
-            num_examples, self.image_shape = shape[0], shape[1:]
-            if num_examples != len(labels):
-                raise ValueError(f'{num_examples} images, {len(labels)} labels')
+            self._num_examples, self.image_shape = shape[0], shape[1:]
+            if shape[0] != len(labels):
+                raise ValueError(f'{shape[0]} images, {len(labels)} labels')
             if reshape:
-                if images.ndim != 4 or images.shape[3] != 1:
+                if images.ndim != 4 or shape[3] != 1:
                     raise ValueError(f'reshape takes [n, rows, cols, 1], not {shape}')
-                images = images.reshape(num_examples, shape[1] * shape[2])
-        self.one_hot = one_hot
-        self._fake_data, self._dtype = fake_data, dtype
+                images = images.reshape(shape[0], shape[1] * shape[2])
+        self._labels = labels
+        if fake_data or dtype == np.uint8:
+            self._images = images
+        elif images.dtype == np.uint8:
+            self._store = np.array(images, copy=copy), np.arange(shape[0])
+        else:
+            self._images = _scaled(images)
+        self.one_hot, self._fake_data = one_hot, fake_data
         self._generator = _generator(seed)
-        self._pixels, self._labels = images, labels
-        # In which order the pixels are drawn; None once they are the images, in order.
-        self._order = None if fake_data else np.arange(num_examples)
-        self._num_examples = num_examples
         self._index_in_epoch = self._epochs_completed = 0
 
+    # The _store is pixels to be scaled and the order in which they are drawn; or the
+    # images, in order, and None.
     @property
     def _images(self):
-        if self._order is not None:
-            self._pixels = self._scaled(self._pixels[self._order])
-            self._order = None
-        return self._pixels
+        with _LOCK:
+            images, order = self._store
+            if order is not None:
+                images = _scaled(images[order])
+                self._store = images, None
+            return images
 
     @_images.setter
     def _images(self, images):
-        self._pixels, self._order = images, None
+        self._store, self._fake_data = (images, None), False
 
-    @property
-    def images(self):
-        """All images in their current order: the set itself, not a copy."""
-        return self._images
-
-    @property
-    def labels(self):
-        """All labels in their current order: the set itself, not a copy."""
-        return self._labels
-
-    @property
-    def num_examples(self):
-        return self._num_examples
-
-    @property
-    def epochs_completed(self):
-        return self._epochs_completed
+    images = property(lambda self: self._images, doc='All, in order: the set itself.')
+    labels = property(lambda self: self._labels, doc='All, in order: the set itself.')
+    num_examples = property(lambda self: self._num_examples)
+    epochs_completed = property(lambda self: self._epochs_completed)
 
     def next_batch(self, batch_size, fake_data=False, shuffle=True):
         """Returns the next examples and advances.
 
         A batch that runs past the end of an epoch is the rest of it followed by the
-        start of the next one.
+        start of the next one, at whose end it is cut off.
 
         Args:
-            batch_size: int; more than num_examples gives fewer, and 0 or less an empty
-                batch that moves back by so many.
+            batch_size: int. 0 gives an empty batch, and so does -k, which moves back by
+                k, unless the batch before was cut off.
             fake_data: bool, return images of 784 ones and labels 0 instead.
             shuffle: bool, shuffle before the first epoch, and before the next one if
                 this batch reaches it.
 
         Returns:
-            images, of the DataSet's dtype [batch_size, rows * cols], or
-                [batch_size, rows, cols, 1] without reshape.
+            images, [batch_size, rows * cols], or [batch_size, rows, cols, 1] without
+                reshape: float32, or with uint8 the dtype of the images given.
             labels, of the labels' dtype [batch_size], or [batch_size, classes].
             Both are copies. Fake data comes as lists of int.
 
         Raises:
-            TypeError: if batch_size is no integer.
-            ValueError: if it leads back beyond the start of the epoch.
+            TypeError, ValueError: if batch_size is no integer, or leads back beyond the
+                start of the epoch.
         """
         batch_size = operator.index(batch_size)
         if fake_data or self._fake_data:
             return self._fake_batch(batch_size)
-        if self._index_in_epoch + batch_size < 0:
+        start, end = self._index_in_epoch, self._num_examples
+        stop = start + batch_size
+        if stop < 0:
             raise ValueError(f'batch_size {batch_size} leads back past the start')
-        parts = [self._examples(span) for span in self._advance(batch_size, shuffle)]
-        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts)))
-
-    def skip(self, batch_size, batches):
-        """Advances past that many batches without building them, to resume a run."""
-        _check_positive(batch_size)
-        for _ in range(0 if self._fake_data else batches):
-            list(self._advance(batch_size, shuffle=True))
-
-    def in_order(self, batch_size):
-        """Yields each example once, in batches as next_batch() returns them.
-
-        The last batch may be smaller. next_batch() stays where it is.
-        """
-        _check_positive(batch_size)
-        for start in range(0, self._num_examples, batch_size):
-            stop = min(start + batch_size, self._num_examples)
-            if self._fake_data:
-                yield self._fake_batch(stop - start)
-            else:
-                yield self._examples(slice(start, stop))
-
-    def _advance(self, batch_size, shuffle):
-        """Advances by a batch; yields the slices of the set that it is made of."""
-        start = self._index_in_epoch
         if shuffle and start == 0 and self._epochs_completed == 0:
             self._shuffle()
-        stop = start + batch_size
-        if stop > self._num_examples:
-            yield slice(start, self._num_examples)
+        if stop <= end:
+            self._index_in_epoch = stop
+            return self._copies(start, stop)
+        rest = self._examples(start, end)
+        self._epochs_completed += 1
+        if shuffle:
+            self._shuffle()
+        self._index_in_epoch = stop - end
+        return tuple(map(np.concatenate, zip(rest, self._examples(0, stop - end))))
+
+    def skip(self, batch_size, batches):
+        """Advances like so many calls of next_batch(batch_size), to resume a run.
+
+        A ValueError says if batch_size is not from 1 to num_examples.
+        """
+        if not 1 <= batch_size <= self._num_examples:
+            raise ValueError(
+                f'batch_size {batch_size} of {self._num_examples} examples'
+            )
+        if self._fake_data or batches == 0:
+            return
+        if self._index_in_epoch == 0 and self._epochs_completed == 0:
+            self._shuffle()
+        last = self._index_in_epoch + batch_size * batches - 1
+        for _ in range(last // self._num_examples):
             self._epochs_completed += 1
-            if shuffle:
-                self._shuffle()
-            start, stop = 0, stop - self._num_examples
-        self._index_in_epoch = stop
-        yield slice(start, stop)
+            self._shuffle()
+        self._index_in_epoch = last % self._num_examples + 1
+
+    def in_order(self, batch_size):
+        """Yields each example once, in batches of which the last may be smaller.
+
+        next_batch() stays where it is, and changes nothing here when it shuffles. A
+        ValueError says if batch_size is not positive.
+        """
+        if batch_size < 1:
+            raise ValueError(f'batch_size {batch_size} is not positive')
+        with _LOCK:
+            as_it_is = copy.copy(self)
+        for start in range(0, self._num_examples, batch_size):
+            yield as_it_is._copies(start, min(start + batch_size, self._num_examples))
 
     def _shuffle(self):
         """Puts the examples into a new order, on top of the order so far."""
-        order = np.arange(self._num_examples)
-        (self._generator or np.random).shuffle(order)
-        if self._order is None:
-            self._pixels = self._pixels[order]
-        else:
-            self._order = self._order[order]
-        self._labels = self._labels[order]
+        shuffled = np.arange(self._num_examples)
+        (self._generator or np.random).shuffle(shuffled)
+        with _LOCK:
+            images, order = self._store
+            if order is None:
+                self._store = images[shuffled], None
+            else:
+                self._store = images, order[shuffled]
+            self._labels = self._labels[shuffled]
 
-    def _examples(self, span):
-        """Returns copies of the images and labels in a slice of the current order."""
-        if self._order is None:
-            images = np.array(self._pixels[span])
-        else:
-            images = self._scaled(self._pixels[self._order[span]])
-        return images, np.array(self._labels[span])
+    def _examples(self, start, stop):
+        """Returns images and labels from a place in the current order to another."""
+        if self._fake_data:
+            return self._fake_batch(stop - start)
+        images, order = self._store
+        if order is None:
+            return images[start:stop], self._labels[start:stop]
+        return _scaled(images[order[start:stop]]), self._labels[start:stop]
 
-    def _scaled(self, pixels):
-        if self._dtype == np.uint8:
-            return pixels
-        return np.multiply(pixels, PIXEL_SCALE, dtype=np.float32)
+    def _copies(self, start, stop):
+        return tuple(np.require(x, None, ['O']) for x in self._examples(start, stop))
 
     def _fake_batch(self, batch_size):
         image = [1] * int(np.prod(FAKE_SHAPE))
@@ -261,7 +276,7 @@ def read_data_sets(
     """Reads MNIST, downloading the files that are absent (the page's "Download").
 
     The three sets draw from one generator, as they did in TensorFlow 1.x: a shuffle of
-    one moves the next shuffle of the others.
+    one moves the next shuffle of the others. With a seed, nobody else draws from it.
 
     Args:
         train_dir: str, the folder of the four files. A file that is there, packed or
@@ -270,20 +285,23 @@ def read_data_sets(
         one_hot: bool, labels as float64 [n, 10] instead of uint8 [n].
         dtype, reshape, seed: see DataSet.
         validation_size: int, how many training examples, the first, are set aside.
-        source_url: str, the URL of a folder with four files of the same names, instead
-            of MNIST's mirrors. They are kept if all are intact and fit together.
+        source_url: str, the URL of a folder with four files of the same names. They are
+            kept if all are intact and fit together. By default, and for one of MNIST's
+            mirrors, each of these is tried.
 
     Returns:
         Datasets(train, validation, test), a named tuple of DataSet: for MNIST 55,000,
         5,000 and 10,000 examples.
 
     Raises:
-        ValueError: if a file is damaged, which it names, or the files do not fit each
-            other, one_hot or validation_size.
+        ValueError: naming the file, or two, if it is damaged, of another set than MNIST
+            would be added to, or does not fit the other, one_hot or validation_size.
         OSError: if a file can be neither read nor downloaded.
         TypeError: for a dtype other than float32 and uint8.
     """
-    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape, seed=_generator(seed))
+    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape)
+    if seed is not None:
+        options['seed'] = _generator(seed, np.random.RandomState())
     if fake_data:
         return Datasets(*[DataSet([], [], fake_data=True, **options) for _ in range(3)])
 
@@ -292,12 +310,11 @@ def read_data_sets(
         labels = dense_to_one_hot(labels, NUM_CLASSES)
         test_labels = dense_to_one_hot(test_labels, NUM_CLASSES)
     if not 0 <= validation_size <= len(images):
-        raise ValueError(
-            f'validation_size is {validation_size}; {train_dir} holds {len(images)}'
-            ' training examples'
-        )
+        holds = f'{train_dir} holds {len(images)} training examples'
+        raise ValueError(f'validation_size is {validation_size}; {holds}')
     # A copy, so that the training set's pixels are freed when its images are built.
     validation_images = np.array(images[:validation_size])
+    options['copy'] = False
     return Datasets(
         DataSet(images[validation_size:], labels[validation_size:], **options),
         DataSet(validation_images, labels[:validation_size], **options),
@@ -311,36 +328,19 @@ def load_mnist(train_dir='MNIST-data'):
 
 
 def extract_images(f):
-    """Unpacks a file of images.
+    """Unpacks a file of images: uint8 [n, rows, cols, 1].
 
-    Args:
-        f: binary file object with gzip'ed IDX data, such as open(path, 'rb').
-
-    Returns:
-        uint8 array [n, rows, cols, 1].
-
-    Raises:
-        ValueError: naming the file, if it holds anything else.
-        OSError: if it can't be read.
+    f is a binary file object with gzip'ed IDX data, such as open(path, 'rb'). If it is
+    damaged or can't be read, a ValueError or OSError names it.
     """
     with gzip.GzipFile(fileobj=f) as unpacked:
         return _read_idx(unpacked, IMAGES_MAGIC, getattr(f, 'name', 'the file'))
 
 
 def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
-    """Unpacks a file of labels.
+    """Unpacks a file of labels: uint8 [n], or what dense_to_one_hot() makes of them.
 
-    Args:
-        f: binary file object with gzip'ed IDX data, such as open(path, 'rb').
-        one_hot: bool, return one-hot rows.
-        num_classes: int, with one_hot the labels are from 0 to num_classes - 1.
-
-    Returns:
-        uint8 array [n], or float64 array [n, num_classes] with one_hot.
-
-    Raises:
-        ValueError: naming the file, if it holds anything else; or for one_hot's labels.
-        OSError: if it can't be read.
+    f is as for extract_images(), which tells, too, what is raised.
     """
     with gzip.GzipFile(fileobj=f) as unpacked:
         labels = _read_idx(unpacked, LABELS_MAGIC, getattr(f, 'name', 'the file'))
@@ -350,83 +350,105 @@ def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
 def dense_to_one_hot(labels_dense, num_classes):
     """Turns labels, int or bool [n] or [n, 1], into float64 rows [n, num_classes].
 
-    Raises:
-        ValueError: if a label is not from 0 to num_classes - 1.
+    A ValueError names a label that is not from 0 to num_classes - 1.
     """
     labels = np.reshape(labels_dense, len(labels_dense)) + 0  # which makes bools ints
-    wrong = labels[(labels < 0) | (labels >= num_classes)]
-    if wrong.size:
+    for label in labels[(labels < 0) | (labels >= num_classes)]:
         raise ValueError(
-            f'label {wrong[0]} is not one of the {num_classes} classes,'
-            f' 0 to {num_classes - 1}'
+            f'label {label} is not one of the {num_classes} classes from 0'
         )
     return np.eye(num_classes)[labels]
 
 
 def maybe_download(filename, work_directory, source_url=None):
-    """Downloads a file unless it is there.
+    """Returns the path of a file, which is downloaded unless it is there.
 
     Args:
         filename: str, the file's name in work_directory.
         work_directory: str, the folder, created when absent.
-        source_url: str, the whole URL of the file; by default MNIST's mirrors.
-
-    Returns:
-        str, the file's path.
+        source_url: str, the URL of the file. By default, and if it is on one of MNIST's
+            mirrors, each of these is tried.
 
     Raises:
         OSError: if it can be neither downloaded nor written.
     """
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
-        urls = [source_url] if source_url else [url + filename for url in MIRRORS]
-        _download(work_directory, [{filename: url} for url in urls], [])
+        urls = [source_url]
+        if not source_url or _is_mirror(source_url.rpartition(filename)[0]):
+            urls = [mirror + filename for mirror in MIRRORS]
+        sources = [{filename: url} for url in urls]
+        for _, packed, _ in _downloads(work_directory, sources):
+            _write_new(path, packed)
     return path
 
 
-def _generator(seed):
-    """Returns the generator that a seed starts, or None for NumPy's global one."""
+def _scaled(pixels):
+    return np.multiply(pixels, PIXEL_SCALE, dtype=np.float32)
+
+
+def _generator(seed, seeded=_SEEDED):
+    """Returns the generator that an int starts anew; None for NumPy's global one.
+
+    TensorFlow 1.3 used the global one for all, and seeded it in any case: with seed, or
+    the graph's seed, or at random. The first and the last leave it alone here.
+    """
     if isinstance(seed, np.random.RandomState):
         return seed
     compat = getattr(sys.modules.get('tensorflow'), 'compat', None)
     graph_seed = compat and compat.v1.get_default_graph().seed
     seeds = [operator.index(s) % MAXINT32 for s in (seed, graph_seed) if s is not None]
-    if not seeds:
-        return None
-    # TensorFlow takes no two zeros for a seed.
-    return np.random.RandomState(MAXINT32 if seeds == [0, 0] else seeds[0])
+    if seed is not None:  # TensorFlow takes no two zeros for seeds
+        seeded.seed(MAXINT32 if seeds == [0, 0] else seeds[0])
+        return seeded
+    if seeds:
+        np.random.seed(seeds[0])
 
 
-def _check_positive(batch_size):
-    if operator.index(batch_size) < 1:
-        raise ValueError(f'batch_size must be positive, not {batch_size}')
+def _is_mirror(folder_url):
+    """Whether a URL, be it http or https, is that of one of MNIST's mirrors."""
+    places = [url.partition('://')[2].strip('/') for url in (folder_url, *MIRRORS)]
+    return places[0] in places[1:]
 
 
 def _read_files(folder, source_url):
     """Returns the arrays of the four files in the order of SHA256; downloads as needed.
 
-    What source_url served is kept only if all is well: it may be of other data sets.
+    Only MNIST is completed from its mirrors. What another source serves is written when
+    all four files are intact and fit together.
     """
-    absent = [name for name in SHA256 if _find(folder, name) is None]
-    mirrors = [source_url] if source_url else MIRRORS
-    sources = [{name: _url_in(mirror, name) for name in absent} for mirror in mirrors]
-    written = []
-    try:
-        _download(folder, sources, written)
-        arrays = []
-        for name in SHA256:
-            path = _find(folder, name)
-            with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
-                arrays.append(_read_idx(f, MAGIC[name], path))
-        train, train_labels, test, test_labels = [array.shape for array in arrays]
-        if (train[:1], test[:1], train[1:]) != (train_labels, test_labels, test[1:]):
-            shapes = ', '.join(str(array.shape) for array in arrays)
-            raise ValueError(f'{folder} holds files that do not fit together: {shapes}')
-    except BaseException:
-        for path in written if source_url else []:
-            os.remove(path)
-        raise
-    return arrays
+    is_mnist = not source_url or _is_mirror(source_url)
+    paths = {name: _find(folder, name) for name in SHA256}
+    absent = [name for name in SHA256 if paths[name] is None]
+    arrays, unwritten = {}, {}
+    for name in [name for name in SHA256 if paths[name]]:
+        path = paths[name]
+        with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
+            arrays[name] = _read_idx(f, MAGIC[name], path)
+        if absent and is_mnist and _sha256(arrays[name]) != SHA256[name]:
+            raise ValueError(
+                f"{path} is not MNIST's, whose {', '.join(absent)} would not fit; put"
+                ' the rest of its set there, or give the source_url of its set'
+            )
+    urls = MIRRORS if is_mnist else [source_url]
+    sources = [{name: _url_in(url, name) for name in absent} for url in urls]
+    for name, unwritten[name], arrays[name] in _downloads(folder, sources):
+        paths[name] = os.path.join(folder, name)
+        if is_mnist:
+            _write_new(paths[name], unwritten.pop(name))
+    for one, other, axes in (
+        (TRAIN_LABELS, TRAIN_IMAGES, slice(1)),
+        (TEST_LABELS, TEST_IMAGES, slice(1)),
+        (TEST_IMAGES, TRAIN_IMAGES, slice(1, 3)),
+    ):
+        sizes = [' x '.join(map(str, arrays[x].shape[axes])) for x in (one, other)]
+        if sizes[0] != sizes[1]:
+            what = 'examples' if axes == slice(1) else 'pixels an image'
+            holds = f'{paths[one]} holds {sizes[0]} {what}'
+            raise ValueError(f'{holds}, but {paths[other]} {sizes[1]}')
+    for name in unwritten:
+        _write_new(paths[name], unwritten[name])
+    return [arrays[name] for name in SHA256]
 
 
 def _find(folder, name):
@@ -471,12 +493,12 @@ def _read_idx(f, magic, path=None):
             error.filename = path
             raise
         problem = error
-    if path is None:
-        raise ValueError(problem)
-    raise ValueError(
-        f'{path} is damaged: {problem}; replace it, or delete it to have it downloaded'
-        ' again'
-    )
+    remedy = 'replace it, or delete it to have it downloaded again'
+    raise ValueError(f'{path} is damaged: {problem}; {remedy}' if path else problem)
+
+
+def _sha256(array):
+    return hashlib.sha256(array).hexdigest()
 
 
 def _url_in(folder_url, name):
@@ -485,24 +507,30 @@ def _url_in(folder_url, name):
     return url._replace(path=url.path.rstrip('/') + '/' + name).geturl()
 
 
-def _download(folder, sources, written):
-    """Downloads files from the first source that serves an intact copy of each.
+def _downloads(folder, sources):
+    """Yields name, packed data and array of each file of the sources.
 
-    A source is a dict from file name to URL; `written` gets the paths of new files.
+    A source is a dict from names to URLs. A file comes from the first with an intact
+    copy; an OSError tells in the end which files are to be put into the folder by hand.
     """
     absent, reasons = list(sources[0]), {}
     for source in sources:
         for name in list(absent):
+            folder_url = source[name].split('?')[0].rpartition('/')[0]
             try:
-                data = _fetch(source[name], name)
+                packed, array = _fetch(source[name], name), None
+                if name in MAGIC:
+                    unpacked = gzip.GzipFile(fileobj=io.BytesIO(packed))
+                    array = _read_idx(unpacked, MAGIC[name])
+                    if _is_mirror(folder_url) and _sha256(array) != SHA256[name]:
+                        raise ValueError('SHA-256 is not the published one')
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
-                mirror = source[name].split('?')[0].rpartition('/')[0]
-                reasons[mirror] = ' '.join(str(e).split())
+                reasons[folder_url] = ' '.join(str(e).split())
                 if isinstance(e, (ValueError, urllib.error.HTTPError)):
                     continue  # with the next file
                 break  # a mirror that does not answer
-            _write_new(os.path.join(folder, name), data, written)
             absent.remove(name)
+            yield name, packed, array
     if absent:
         tried = ', '.join(f'{url} ({reason})' for url, reason in reasons.items())
         raise OSError(
@@ -512,7 +540,7 @@ def _download(folder, sources, written):
 
 
 def _fetch(url, name):
-    """Downloads an intact file into memory and shows the progress on stderr."""
+    """Downloads a file into memory and shows the progress on stderr."""
     import certifi  # here, since most uses read files that are there
     import tqdm
 
@@ -529,15 +557,10 @@ def _fetch(url, name):
                     if len(data) - before < SLOW_SECONDS * MINIMUM_RATE:
                         raise TimeoutError(f'under {MINIMUM_RATE} bytes a second')
                     start, before = time.monotonic(), len(data)
-    if name in SHA256 and url.startswith(tuple(MIRRORS)):
-        if hashlib.sha256(data).hexdigest() != SHA256[name]:
-            raise ValueError('SHA-256 is not the published one')
-    elif name in SHA256:
-        _read_idx(gzip.GzipFile(fileobj=io.BytesIO(data)), MAGIC[name])
     return data
 
 
-def _write_new(path, data, written):
+def _write_new(path, data):
     """Writes a file, whole or not at all, unless there is one by now."""
     folder, name = os.path.split(path)
     try:
@@ -547,6 +570,5 @@ def _write_new(path, data, written):
                 f.write(data)
             if not os.path.lexists(path):  # else it is the user's, or another run's
                 os.replace(f.name, path)
-                written.append(path)
     except OSError as error:
         raise OSError(f'cannot write {path}: {error.strerror}') from error

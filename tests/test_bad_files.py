@@ -205,18 +205,21 @@ def test_labels_above_9_are_sound_but_one_hot_has_too_few_classes(folder, name):
 
 
 @pytest.mark.parametrize(
-    'name, shape',
+    'name, shape, other, sizes',
     [
-        (TRAIN_IMAGES, (13, 3, 2)),
-        (TRAIN_LABELS, (11,)),
-        (TEST_IMAGES, (4, 3, 2)),
-        (TEST_LABELS, (6,)),
-        (TEST_IMAGES, (5, 2, 3)),  # as many pixels
+        (TRAIN_IMAGES, (13, 3, 2), TRAIN_LABELS, '12 examples'),
+        (TRAIN_LABELS, (11,), TRAIN_IMAGES, '11 examples'),
+        (TEST_IMAGES, (4, 3, 2), TEST_LABELS, '5 examples'),
+        (TEST_LABELS, (6,), TEST_IMAGES, '6 examples'),
+        (TEST_IMAGES, (5, 2, 3), TRAIN_IMAGES, '2 x 3 pixels'),  # as many pixels
     ],
 )
-def test_files_that_do_not_fit_each_other(folder, name, shape):
-    (folder / name).write_bytes(pack(idx(shape)))
-    with raises(ValueError, folder, 'do not fit together', str(shape)[:-1]):
+def test_two_files_that_do_not_fit_each_other_are_named(
+    folder, name, shape, other, sizes
+):
+    (folder / name).unlink()
+    (folder / name[:-3]).write_bytes(idx(shape))
+    with raises(ValueError, folder / name[:-3], folder / other, sizes):
         read(folder)
 
 

@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import tracemalloc
 
 import numpy as np
@@ -331,22 +332,33 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
 @pytest.mark.parametrize('size', [1, 2, 7, 22, 23])
 def test_skip_advances_and_in_order_does_not(size):
     for batches in 0, 1, 5, 12, 97:
-        skipped, walked = [pair(3, None)[0] for _ in 'ab']
+        skipped, walked = [pair(np.random.RandomState(3), None)[0] for _ in 'ab']
         skipped.skip(size, batches)
         for _ in range(batches):
             walked.next_batch(size)
-        images, labels = zip(*skipped.in_order(size))
-        assert {len(array) for array in images[:-1]} <= {size}
+        in_order = walked.in_order(size)
+        first, *rest = next(in_order), *in_order
+        assert {len(images) for images, _ in [first, *rest][:-1]} <= {size}
         assert_same_batches(skipped, walked, [size] * 60)
-    assert_same(np.concatenate(list(zip(*walked.in_order(size)))[0]), walked.images)
+        assert_same_batches(skipped, walked, [24 - skipped._index_in_epoch, 50])
+    order = walked.in_order(size)
+    parts = [next(order)]
+    images, labels = walked.images, walked.labels
+    walked.next_batch(24)  # which shuffles the set
+    for found, expected in zip(zip(*parts, *order), (images, labels)):
+        assert_same(np.concatenate(found), expected)
 
 
-def test_reading_leaves_numpys_generator_alone(digits_dir):
-    """So numpy.random.seed() has the same effect before it and after it."""
+@pytest.mark.parametrize('seed, graph_seed', [(None, None), (1, None), (1, 777)])
+def test_numpys_generator_is_left_alone(digits_dir, seed, graph_seed):
+    """So numpy.random.seed() has the same effect before reading and after it."""
     state = np.random.get_state()[1].tolist()
-    for seed in None, 1:
-        input_data.read_data_sets(digits_dir, seed=seed)
+    with tf.Graph().as_default():
+        tf.set_random_seed(graph_seed)
+        train = input_data.read_data_sets(digits_dir, seed=seed).train
     assert np.random.get_state()[1].tolist() == state
+    train.next_batch(10)
+    assert (np.random.get_state()[1].tolist() == state) == (seed is not None)
 
 
 def test_seeds_start_the_generator_as_tensorflow_1_3_started_it():
@@ -367,9 +379,16 @@ def test_seeds_start_the_generator_as_tensorflow_1_3_started_it():
             pair(seed, None)
 
 
-def test_the_seed_of_the_default_graph():
-    """It seeds the batches; the script's own ops get the seeds that they had."""
-    state, graphs = np.random.get_state()[1].tolist(), []
+@pytest.mark.parametrize('seed', [1, np.random.RandomState(1)])
+def test_two_reads_with_a_seed_do_not_disturb_each_other(digits_dir, seed):
+    first, second = [input_data.read_data_sets(digits_dir, seed=1) for _ in 'ab']
+    for one, other in (first.train, second.train), (first.test, second.test):
+        assert_same_batches(one, other, [1, 1500, 1500])
+
+
+def test_the_seed_of_the_default_graph_is_numpys_too():
+    """As in TensorFlow 1.3; and the script's own ops get the seeds that they had."""
+    graphs = []
     for with_data_set in True, False:
         with tf.Graph().as_default() as graph:
             tf.set_random_seed(777)
@@ -378,8 +397,9 @@ def test_the_seed_of_the_default_graph():
             tf.random_normal([3])
         graphs.append(str(graph.as_graph_def()))
     assert graphs[0] == graphs[1]
-    assert_same_batches(data_set, plain, [5, 20, 30])
-    assert np.random.get_state()[1].tolist() == state
+    for size in 5, 20, 30:
+        assert_same_batches(data_set, plain, [size])
+        np.testing.assert_array_equal(np.random.rand(3), plain.generator.rand(3))
 
 
 def test_wrong_batch_size_changes_nothing():
@@ -391,6 +411,54 @@ def test_wrong_batch_size_changes_nothing():
                 data_set.next_batch(wrong)
         assert_same_batches(data_set, plain, [size])
     assert_same_batches(data_set, plain, [-21, 23])
+
+
+def test_a_batch_ends_with_the_next_epoch():
+    data_set, plain = pair(np.random.RandomState(4), np.random.RandomState(4), count=10)
+    assert_same_batches(data_set, plain, [15, 25, 0, 3])
+    sizes = [len(data_set.next_batch(size)[0]) for size in (2, 25, 0, 0)]
+    assert sizes == [2, 15, 10, 0]
+
+
+def test_constructor_copies_the_images_that_it_scales():
+    for dtype, kind in (np.float32, np.uint8), (np.float32, float), (np.uint8, int):
+        images, labels = np.ones((4, 2, 2, 1), kind), np.arange(4)
+        data_set = input_data.DataSet(images, labels, dtype=dtype)
+        images[:] = 2
+        value = 2 if dtype == np.uint8 else np.float32(1 / 255)
+        assert (data_set.next_batch(4, shuffle=False)[0] == value).all()
+        assert (data_set.images == value).all()
+        assert np.shares_memory(data_set.images, images) == (dtype == np.uint8)
+
+
+def test_shell_of_fake_data_that_is_filled_afterwards():
+    shell = input_data.DataSet([], [], fake_data=True)
+    assert shell.next_batch(2) == ([[1] * 784] * 2, [0, 0])
+    shell._images, shell._labels = np.arange(6.0).reshape(3, 2), np.arange(3)
+    shell._num_examples = 3
+    images, labels = shell.next_batch(3)
+    assert_same(images, np.stack([2.0 * labels, 2.0 * labels + 1], axis=1))
+    assert sorted(labels) == [0, 1, 2]
+
+
+def test_reading_images_in_another_thread_loses_no_shuffle():
+    """The first read replaces the pixels by the images, while batches are drawn."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for trial in range(400):
+            images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+            data_set = input_data.DataSet(images, np.arange(8), seed=trial)
+            reader = threading.Thread(target=getattr, args=(data_set, 'images'))
+            reader.start()
+            for _ in range(20):
+                batch, labels = data_set.next_batch(8)
+                np.testing.assert_array_equal((255 * batch[:, 0]).round(), labels)
+            reader.join()
+            in_order = (255 * data_set.images[:, 0]).round()
+            np.testing.assert_array_equal(in_order, data_set.labels)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_the_arrays_of_files_may_be_written_to(digits_dir):
@@ -441,6 +509,11 @@ def test_memory(digits_dir, traced):
     sets = input_data.read_data_sets(digits_dir, validation_size=100)
     assert sets.train.images is sets.train.images  # the bytes are let go
     assert traced()[0] < (4 * 6900 + 1100) * 784 + (1 << 20)
+    # A batch past the end: the images in their new order, and the batch itself.
+    sets.train.next_batch(6899)
+    traced()
+    sets.train.next_batch(6900)
+    assert traced()[1] < 3 * 4 * 6900 * 784 + (1 << 20)
 
 
 def test_import_needs_neither_tensorflow_nor_what_a_download_needs():
