@@ -1,8 +1,10 @@
 """Installs the three modules, twice, and the command fully_connected_feed."""
 
+import os
 import sys
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 with open('README.md', encoding='utf-8') as f:
     long_description = f.read()
@@ -14,9 +16,24 @@ modules = ['mnist', 'input_data', 'fully_connected_feed']
 if sys.version_info >= (3, 8):
     modules += ['%s.%s' % (package, module) for module in modules]
 
+
+class BuildPackage(build_py):
+    """Adds an __init__.py as TensorFlow 1.x had it, for `mnist.input_data`.
+
+    It leaves mnist out, whose import switches TensorFlow 2 off.
+    """
+
+    def run(self):
+        super().run()
+        folder = os.path.join(self.build_lib, *package.split('.'))
+        if os.path.isdir(folder):
+            with open(os.path.join(folder, '__init__.py'), 'w') as f:
+                f.write('from %s import input_data\n' % package)
+
+
 setup(
     name='tensorflow-mechanics-101',
-    version='1.1.0',
+    version='1.2.0',
     description='The MNIST tutorial of TensorFlow 1.x on the TensorFlow of today',
     long_description=long_description,
     long_description_content_type='text/markdown',
@@ -24,6 +41,7 @@ setup(
     python_requires='>=3.7',
     py_modules=modules,
     package_dir={'': '.', package: '.'},
+    cmdclass={'build_py': BuildPackage},
     entry_points={
         'console_scripts': ['fully_connected_feed = fully_connected_feed:main']
     },
