@@ -3,6 +3,7 @@
 import collections
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,12 @@ def finished(tmp_path_factory, flags):
     status, stdout, stderr = call(*flags(log_dir))
     assert (status, stderr) == (0, [])
     return Run(log_dir, stdout)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run's log directory."""
+    return shutil.copytree(finished.log_dir, str(tmp_path / 'log'))
 
 
 @pytest.fixture

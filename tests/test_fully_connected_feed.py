@@ -112,7 +112,7 @@ def test_events_hold_the_printed_curves_and_the_graph(finished):
     assert steps == tuple(range(0, 950, 100))
     for number, name in enumerate(['train', 'validation', 'test']):
         steps, values = zip(*found.pop('precision/' + name))
-        assert steps == (99, 199, 299, 399, 499, 599, 699, 799, 899, 949)
+        assert steps == (100, 200, 300, 400, 500, 600, 700, 800, 900, 950)
         expected = precisions(finished.lines)[number::3]
         assert values == pytest.approx(expected, abs=5.1e-5)
     assert not found
