@@ -3,8 +3,6 @@
 import copy
 import functools
 import gzip
-import hashlib
-import json
 import multiprocessing
 import os
 import pickle
@@ -12,14 +10,16 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-import generate_digits
 import input_data
+import loader_uses
 from helpers import ROOT
+from loader_uses import digest, recorded
 
 
 class PlainDataSet(object):
@@ -78,6 +78,10 @@ def plain_sets(folder, seed, **options):
     return input_data.Datasets(*plain)
 
 
+def loader(folder):
+    return loader_uses.Loader(input_data, folder, tf.set_random_seed)
+
+
 def assert_same(actual, expected):
     """Bit for bit: values, dtype, shape and order."""
     assert actual.dtype == expected.dtype
@@ -94,18 +98,6 @@ def assert_same_batches(actual, expected, sizes, **options):
         assert actual.epochs_completed == expected.epochs_completed
 
 
-def recorded(name):
-    with open(os.path.join(ROOT, 'tests', 'data', name)) as f:
-        return json.load(f)
-
-
-def digest(arrays):
-    total = hashlib.sha256()
-    for array in arrays:
-        total.update((str(array.dtype) + str(array.shape)).encode() + array.tobytes())
-    return total.hexdigest()
-
-
 @pytest.fixture(scope='module')
 def unpacked_mnist(mnist_dir, tmp_path_factory):
     """A folder with the real MNIST, unpacked, which is read faster."""
@@ -119,12 +111,8 @@ def unpacked_mnist(mnist_dir, tmp_path_factory):
 @pytest.fixture(scope='module')
 def random_digits(tmp_path_factory):
     """A folder with four files that TensorFlow 1.3 has read, too."""
-    folder, rng = str(tmp_path_factory.mktemp('random')), np.random.RandomState(0)
-    for name in input_data.SHA256:
-        shape = (7000 if 'train' in name else 1000,) + (4, 3) * ('images' in name)
-        data = rng.randint(0, 256 if 'images' in name else 10, shape)
-        path = os.path.join(folder, name)
-        generate_digits.write_idx(path, shape, [data.astype(np.uint8)])
+    folder = str(tmp_path_factory.mktemp('random'))
+    loader_uses.write_random_digits(folder)
     return folder
 
 
@@ -153,23 +141,8 @@ def test_random_calls_give_the_batches_of_tensorflow_1_3(images_asked_for):
 
 @pytest.mark.parametrize('name', ['100', '128', '100_shuffle_False'])
 def test_recorded_batches_of_mnist(unpacked_mnist, name):
-    """Running SHA-256, of images and labels apart or in one."""
-    sums = recorded('batches.json')
-    train = input_data.read_data_sets(unpacked_mnist, seed=sums['seed']).train
-    sums = sums['batch_size_' + name]
-    (expected,) = [sums[key] for key in sums if key.startswith('running')]
-    parts = {'images_sha256': [0], 'labels_sha256': [1], 'sha256': [0, 1]}
-    wanted = next(iter(expected.values()))
-    totals = {key: hashlib.sha256() for key in parts if key in wanted}
-    for number in range(1, 1 + max(map(int, expected))):
-        batch = train.next_batch(int(name[:3]), shuffle='False' not in name)
-        for key in totals:
-            for part in parts[key]:
-                totals[key].update(batch[part].tobytes())
-        if str(number) in expected:
-            found = {key: totals[key].hexdigest() for key in totals}
-            found['epochs_completed'] = train.epochs_completed
-            assert found == expected[str(number)]
+    key, sums = loader_uses.running_sums(loader(unpacked_mnist), name)
+    assert sums == recorded('batches.json')['batch_size_' + name][key]
 
 
 @pytest.mark.parametrize('folder', ['random_digits', 'unpacked_mnist'])
@@ -177,100 +150,38 @@ def test_recorded_batches_of_mnist(unpacked_mnist, name):
 def test_recorded_batches_of_sets_taken_in_turn(case, folder, request):
     path = request.getfixturevalue(folder)
     with tf.Graph().as_default():
-        if 'graph_seed' in case:
-            tf.set_random_seed(case['graph_seed'])
-        sets = input_data.read_data_sets(path, **case['arguments'])
-    if 'numpy_seed_after_load' in case:
-        np.random.seed(case['numpy_seed_after_load'])
-    batches = []
-    for name, size, shuffle, times in case['calls']:
-        for _ in range(times):
-            batches += getattr(sets, name).next_batch(size, shuffle=shuffle)
+        found = loader_uses.taken_in_turn(loader(path), case)
     expected = case.get(folder, case)
-    assert digest(batches) == expected['sha256']
-    assert [x.epochs_completed for x in sets] == expected['epochs_completed']
+    assert found == {key: expected[key] for key in found}
 
 
-def uses():
-    """What scripts do to data sets: functions of one that reads the three sets."""
-
-    def images_reshaped_through_the_attribute(read):
-        train = read(seed=3).train
-        train._images = train._images.reshape(-1, 28, 28, 1)
-        return train.next_batch(5) + train.next_batch(7)
-
-    def labels_read_through_the_attribute(read):
-        sets = read(seed=3, one_hot=True)
-        sets.train.next_batch(10)
-        return sets.train._labels[:50], sets.test._labels[:50], sets.train._images[:3]
-
-    def noise_put_into_the_set(read):
-        train = read(seed=4).train
-        noise = np.random.RandomState(1).rand(784).astype(np.float32)
-        train._images = train.images + noise
-        return train.next_batch(20) + train.next_batch(60000)
-
-    def images_changed_in_place(read):
-        test = read(seed=5).test
-        test.images[:, :392] = 0
-        found = test.next_batch(30) + test.next_batch(9990)
-        return found + (test.images[:40], test.labels[:40])
-
-    def only_some_digits(read):
-        train = read(seed=8).train
-        keep = np.isin(train.labels, [3, 7])
-        train._images, train._labels = train.images[keep], train.labels[keep]
-        train._num_examples = int(keep.sum())
-        return train.next_batch(100) + train.next_batch(11000) + train.next_batch(3000)
-
-    def started_over(read):
-        train = read(seed=9).train
-        found = train.next_batch(40)
-        train._index_in_epoch = train._epochs_completed = 0
-        return found + train.next_batch(40) + (np.array([train.epochs_completed]),)
-
-    def changed_between_batches(read):
-        test = read(seed=6).test
-        found = test.next_batch(10)
-        test._images = np.arange(784000, dtype=np.float32).reshape(1000, 784)
-        test.images[:, 1], test.labels[:3] = 0.5, 9
-        found += test.next_batch(1500)
-        test._images = np.concatenate([test.images, 1 - test.images])
-        test._labels = np.concatenate([test._labels, test._labels % 2])
-        found += test.next_batch(100)
-        test._num_examples *= 2
-        found += test.next_batch(2000)
-        test._num_examples = 60
-        return found + test.next_batch(100) + (test.images, test.labels)
-
-    return list(locals().values())
+def changed_between_batches(loader):
+    test = loader.read(seed=6).test
+    found = test.next_batch(10)
+    test._images = np.arange(784000, dtype=np.float32).reshape(1000, 784)
+    test.images[:, 1], test.labels[:3] = 0.5, 9
+    found += test.next_batch(1500)
+    test._images = np.concatenate([test.images, 1 - test.images])
+    test._labels = np.concatenate([test._labels, test._labels % 2])
+    found += test.next_batch(100)
+    test._num_examples *= 2
+    found += test.next_batch(2000)
+    test._num_examples = 60
+    return found + test.next_batch(100) + (test.images, test.labels)
 
 
-@pytest.mark.parametrize('use', uses())
+@pytest.mark.parametrize('use', loader_uses.USES[:6] + [changed_between_batches])
 def test_uses_give_what_plain_arrays_give(use, digits_dir):
-    read = functools.partial(input_data.read_data_sets, digits_dir)
-    assert digest(use(read)) == digest(use(functools.partial(plain_sets, digits_dir)))
+    plain = types.SimpleNamespace(read=functools.partial(plain_sets, digits_dir))
+    assert digest(use(loader(digits_dir))) == digest(use(plain))
 
 
-@pytest.mark.parametrize('use', uses()[:6])
+@pytest.mark.parametrize('use', loader_uses.USES + loader_uses.NUMPY_USES)
 def test_recorded_uses(use, unpacked_mnist):
-    read = functools.partial(input_data.read_data_sets, unpacked_mnist)
-    assert digest(use(read)) == recorded('uses.json')[use.__name__]
-
-
-def test_recorded_use_of_data_sets_of_ones_own():
-    rng = np.random.RandomState(2)
-    images = rng.randint(0, 256, (30, 4, 6, 1)).astype(np.uint8)
-    data_set = input_data.DataSet(images, rng.randint(0, 4, 30), seed=1)
-    found = data_set.next_batch(7) + data_set.next_batch(40) + (data_set.images,)
-    data_set = input_data.DataSet(rng.rand(30, 4, 6, 1), rng.rand(30, 2), seed=1)
-    found += data_set.next_batch(7) + data_set.next_batch(25) + (data_set.images,)
-    data_set = input_data.DataSet(
-        rng.rand(30, 8), rng.rand(30, 2), reshape=False, dtype=np.uint8, seed=1
-    )
-    found += data_set.next_batch(7) + data_set.next_batch(25)
-    found += data_set.images, data_set.labels
-    assert digest(found) == recorded('uses.json')['data_sets_of_ones_own']
+    with tf.Graph().as_default():
+        found = digest(use(loader(unpacked_mnist)))
+    expected = dict(recorded('uses.json'), **recorded('numpy_uses.json'))
+    assert found == expected[use.__name__]
 
 
 def test_load_mnist(digits_dir):
