@@ -577,7 +577,7 @@ def main(argv=None):
     except (ValueError, OSError) as error:
         tell(error)
         sys.exit(1)
-    except (tf.errors.OpError, RuntimeError) as error:  # TensorFlow's, of many lines
+    except (tf.errors.OpError, RuntimeError, IndexError) as error:  # TensorFlow's
         tell(str(error.__context__ or error).splitlines()[0])
         sys.exit(1)
     finally:
