@@ -24,6 +24,7 @@ try:
     import atexit
     import contextlib
     import faulthandler
+    import functools
     import json
     import re
     import secrets
@@ -52,6 +53,7 @@ finally:
     gc.enable()
 
 tf.logging.set_verbosity(tf.logging.FATAL)  # what goes wrong is told in one line
+print = functools.partial(print, flush=True)  # a line shows when it is due
 
 FLAGS = None  # argparse.Namespace; set by main(), or by a program that imports this one
 
@@ -301,10 +303,8 @@ def restore_newest(sess, saver):
             steps = tf.train.global_step(sess, 'global_step:0')
             tell(f'going on from step {steps} of {FLAGS.max_steps}')
             return steps
-    raise ValueError(
-        f'--log_dir {FLAGS.log_dir} has no checkpoint of a model with --hidden1'
-        f' {FLAGS.hidden1} --hidden2 {FLAGS.hidden2}; give other flags'
-    )
+    layers = f'--hidden1 {FLAGS.hidden1} --hidden2 {FLAGS.hidden2}'
+    raise ValueError(f'--log_dir {FLAGS.log_dir} has no checkpoint of {layers}')
 
 
 def checkpoint_steps():
@@ -328,13 +328,9 @@ def prepare_log_dir():
     for name in 'log_dir', 'train_dir', 'resume':
         record.pop(name, None)
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
-    try:
-        with open(path + '.tmp', 'w') as f:
-            json.dump(record, f, indent=1)
-        os.replace(path + '.tmp', path)
-    except OSError as error:
-        error.filename = path  # which a full disk does not tell
-        raise
+    with open(path + '.tmp', 'w') as f:
+        json.dump(record, f, indent=1)
+    os.replace(path + '.tmp', path)
 
 
 def remove_run(paths):
@@ -380,8 +376,7 @@ def process_settings():
     """Sets what a run needs in its process; yields an ExitStack that sets it back.
 
     Signals that ask the run to stop are noted for check_signals(), but for ignored ones
-    (nohup). A line shows when it is due. The FileWriter's thread leaves it to this one
-    to tell its errors.
+    (nohup). The FileWriter's thread leaves it to this one to tell its errors.
     """
     with contextlib.ExitStack() as undo:
         undo.callback(SIGNALS.clear)
@@ -397,14 +392,20 @@ def process_settings():
                 if handler not in (signal.SIG_IGN, None):  # None: not Python's
                     undo.callback(signal.signal, signum, handler)
                     signal.signal(signum, lambda signum, _: SIGNALS.append(signum))
-        if hasattr(sys.stdout, 'reconfigure'):  # neither a notebook's nor a closed one
-            before = sys.stdout.line_buffering
-            undo.callback(sys.stdout.reconfigure, line_buffering=before)
-            sys.stdout.reconfigure(line_buffering=True)
+        undo.callback(leave_lost_output)
         before = getattr(threading, 'excepthook', None)
         undo.callback(setattr, threading, 'excepthook', before)
         threading.excepthook = lambda args: None
         yield undo
+
+
+def leave_lost_output():
+    """Sends output that can't be written nowhere: Python's exit would fail on it."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def check_signals():
@@ -427,30 +428,18 @@ def saved_at_stop(sess, saver):
         reason = signal.Signals(SIGNALS[0]).name if SIGNALS else stop
         words = sys.executable, os.path.abspath(__file__), '--resume'
         words += '--log_dir', os.path.abspath(FLAGS.log_dir)
-        command = '; to go on: ' + ' '.join(map(shlex.quote, words)) if steps else ''
-        tell(f'stopped by {reason} at step {steps}{command}')
+        command = '; to go on: ' + ' '.join(map(shlex.quote, words))
+        more = command if steps else f' in {FLAGS.log_dir}'
+        tell(f'stopped by {reason} at step {steps}{more}')
         raise SystemExit(128 + SIGNALS[0] if SIGNALS else 1) from stop
 
 
-def tell(message):
-    """Prints a message as one line on stderr, if anybody is there to read it."""
+def tell(message, status=None):
+    """Prints one line on stderr, if anybody is there to read it; ends with a status."""
     with contextlib.suppress(OSError):
         print('fully_connected_feed:', *str(message).splitlines(), file=sys.stderr)
-
-
-def number(kind, low, high):
-    """Returns an argparse type: a number of this kind from low to high."""
-
-    def parse(text):
-        with contextlib.suppress(ValueError):
-            if low <= kind(text) <= high:
-                return kind(text)
-        what = 'whole number' if kind is int else 'number'
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a {what} from {low} to {high}'
-        )
-
-    return parse
+    if status is not None:
+        sys.exit(status)
 
 
 def directory(text):
@@ -458,33 +447,31 @@ def directory(text):
     try:
         path = os.path.abspath(os.path.expanduser(text))
     except FileNotFoundError:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is in a deleted directory'
-        ) from None
-    if not text or os.path.lexists(path) and not os.path.isdir(path):
-        what = (
-            'a link that leads nowhere' if os.path.islink(path) else 'not a directory'
-        )
-        raise argparse.ArgumentTypeError(f'{text!r} is {what}')
-    return path
+        problem = 'is in a deleted directory'
+    else:
+        if text and (os.path.isdir(path) or not os.path.lexists(path)):
+            return path
+        nowhere = os.path.islink(path)
+        problem = 'is a link that leads nowhere' if nowhere else 'is not a directory'
+    raise argparse.ArgumentTypeError(f'{text!r} {problem}')
 
 
-RATE, SIZE = number(float, 1e-37, 3.4e38), number(int, 1, 2**31 - 1)
-STEPS, SEED = number(int, 0, 2**31 - 1), number(int, 0, 2**32 - 1)
 PLACE = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
 DATA_DIR = os.path.join(PLACE, 'input_data')
 LOG_DIR = os.path.join(PLACE, 'logs', 'fully_connected_feed')
+RATE, SIZE, STEPS = (1e-37, 3.4e38), (1, 2**31 - 1), (0, 2**31 - 1)
+# Name, type (None: no value), default, least and largest value, and what --help says.
 FLAG_TABLE = (
-    ('learning_rate', RATE, 0.01, 'X', 'step size of gradient descent'),
-    ('max_steps', STEPS, 2000, 'N', 'steps to train'),
-    ('hidden1', SIZE, 128, 'N', 'units in the first hidden layer'),
-    ('hidden2', SIZE, 32, 'N', 'units in the second hidden layer'),
-    ('batch_size', SIZE, 100, 'N', 'examples in a batch'),
-    ('eval_steps', SIZE, 1000, 'N', 'steps between checkpoints and evaluations'),
-    ('input_data_dir', directory, DATA_DIR, 'DIR', 'of the data; downloaded if absent'),
-    ('log_dir', directory, LOG_DIR, 'DIR', 'for events and checkpoints'),
-    ('train_dir', directory, None, 'DIR', 'default for both directories'),
-    ('seed', SEED, None, 'N', 'fixes the first weights and the batches; else random'),
+    ('learning_rate', float, 0.01, RATE, 'step size of gradient descent'),
+    ('max_steps', int, 2000, STEPS, 'steps to train'),
+    ('hidden1', int, 128, SIZE, 'units in the first hidden layer'),
+    ('hidden2', int, 32, SIZE, 'units in the second hidden layer'),
+    ('batch_size', int, 100, SIZE, 'examples in a batch'),
+    ('eval_steps', int, 1000, SIZE, 'steps between checkpoints and evaluations'),
+    ('input_data_dir', directory, DATA_DIR, None, 'of the data; downloaded if absent'),
+    ('log_dir', directory, LOG_DIR, None, 'for events and checkpoints'),
+    ('train_dir', directory, None, None, 'default for both directories'),
+    ('seed', int, None, (0, 2**32 - 1), 'fixes weights and batches; else random'),
     ('fake_data', None, False, None, 'train on made-up data, for unit tests'),
     ('resume', None, False, None, 'go on from the newest checkpoint in --log_dir'),
     ('data', str, None, None, argparse.SUPPRESS),  # a checksum, for the record alone
@@ -492,8 +479,8 @@ FLAG_TABLE = (
 DEFAULTS = {name: default for name, _, default, _, _ in FLAG_TABLE}
 
 
-def flag_parser(prog='fully_connected_feed'):
-    """Returns a parser. What is not given gets no default, and an error is one line."""
+def given_flags(words, prog='fully_connected_feed'):
+    """Parses flags, a list of str; returns a dict of those that are given."""
     parser = argparse.ArgumentParser(
         prog=prog,
         allow_abbrev=False,
@@ -501,11 +488,16 @@ def flag_parser(prog='fully_connected_feed'):
         description='Trains and evaluates a fully connected network on MNIST.',
     )
     parser.error = lambda message: parser.exit(2, f'{prog}: error: {message}\n')
-    for name, kind, default, metavar, text in FLAG_TABLE:
+    for name, kind, default, _, text in FLAG_TABLE:
+        metavar = {int: 'N', float: 'X', directory: 'DIR'}.get(kind)
         options = dict(type=kind, metavar=metavar) if kind else {'action': 'store_true'}
         text += f' (default: {default})' if default else ''
         parser.add_argument('--' + name, help=text, **options)
-    return parser
+    given = vars(parser.parse_args(words))
+    for name, _, _, limits, _ in FLAG_TABLE:
+        if limits and name in given and not limits[0] <= given[name] <= limits[1]:
+            parser.error(f'--{name} {given[name]} is not from %s to %s' % limits)
+    return given
 
 
 def parse_flags(argv):
@@ -514,21 +506,19 @@ def parse_flags(argv):
     With --resume come those that the run has recorded. A bad flag ends in one line on
     stderr and a SystemExit, a damaged record in a ValueError.
     """
-    parser, recorded = flag_parser(), {}
-    given = vars(parser.parse_args(argv))
+    given, recorded = given_flags(argv), {}
     if 'train_dir' in given:
         places = dict.fromkeys(['input_data_dir', 'log_dir'], given['train_dir'])
         given = {**places, **given}
     log_dir = given.get('log_dir', LOG_DIR)
     if 'resume' in given:
         path = os.path.join(log_dir, FLAGS_FILE)
-        reader = flag_parser(f'{parser.prog}: {path}')
-        recorded = vars(reader.parse_args(recorded_words(path)))
+        recorded = given_flags(recorded_words(path), f'fully_connected_feed: {path}')
     for name in FIXED_FLAGS if recorded else ():
         before = recorded.get(name, DEFAULTS[name])
         if given.get(name, before) != before:
             before = f'{before}, as the run in {log_dir} has it'
-            parser.error(f'--{name} {given[name]} contradicts {before}')
+            tell(f'--{name} {given[name]} contradicts {before}', status=2)
     return argparse.Namespace(**{**DEFAULTS, **recorded, **given})
 
 
@@ -541,10 +531,8 @@ def recorded_words(path):
         return []
     except (AttributeError, RecursionError, ValueError):
         flags = ', '.join('--' + name for name in FIXED_FLAGS)
-        raise ValueError(
-            f'{path} is damaged; look into it for the seed, move it away, and give'
-            f' --resume with {flags} as they were'
-        ) from None
+        remedy = f'move it away, and give {flags} with --resume as they were'
+        raise ValueError(f'{path} is damaged; {remedy}') from None
     given = [(k, v) for k, v in record if v is not False and k != 'unevaluated']
     return [f'--{k}' if v is True else f'--{k}={v}' for k, v in given]
 
@@ -572,21 +560,13 @@ def main(argv=None):
         FLAGS = FLAGS or parse_flags(argv)
         run_training()
     except KeyboardInterrupt:
-        tell('interrupted')
-        sys.exit(130)
+        tell('interrupted', status=130)
     except (ValueError, OSError) as error:
-        tell(error)
-        sys.exit(1)
+        tell(error, status=1)
     except (tf.errors.OpError, RuntimeError, IndexError) as error:  # TensorFlow's
-        tell(str(error.__context__ or error).splitlines()[0])
-        sys.exit(1)
+        tell(str(error.__context__ or error).splitlines()[0], status=1)
     finally:
         FLAGS = before
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            try:
-                stream.flush()
-            except OSError:  # Python's exit would fail on it, too
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == '__main__':

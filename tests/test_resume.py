@@ -105,7 +105,7 @@ def test_contradiction_names_both_values(copied, finished, changed, contradictio
     assert files_in(copied) == files_in(finished.log_dir)
 
 
-DAMAGED = '%s is damaged; look into it for the seed, move it away, and give' % RECORD
+DAMAGED = '%s is damaged; move it away, and give --hidden1, --hidden2' % RECORD
 
 
 @pytest.mark.parametrize(
