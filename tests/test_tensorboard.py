@@ -2,10 +2,12 @@
 
     PYTHONPATH=. python tests/test_tensorboard.py LOG_DIR FOLDER
 
-takes the browser test's screenshots of any run.
+takes the browser test's screenshots of any run. Where LOG_DIR holds the directories of
+several runs, it takes one of all their curves.
 """
 
 import base64
+import collections
 import contextlib
 import json
 import os
@@ -36,14 +38,15 @@ const findAll = (root, selector) => [...root.querySelectorAll('*')].flatMap(
     e.shadowRoot ? findAll(e.shadowRoot, selector) : []));
 const isSeen = e => e.getBoundingClientRect().width > 0;
 """
-# From the tag of each chart to how many points its line goes through, outliers too.
+# From the tag of each chart to how many points its lines go through, outliers too.
 CHARTS = """
 const charts = {};
 for (const box of findAll(document, '#ignore-y-outlier'))
   if (box.checked) box.click();
 for (const card of findAll(document, 'tf-scalar-card'))
-  for (const line of findAll(card.shadowRoot || card, 'path.line').filter(isSeen))
-    charts[card.tag] = (line.getAttribute('d') || '').split('L').length;
+  charts[card.tag] = findAll(card.shadowRoot || card, 'path.line').filter(isSeen)
+    .map(line => (line.getAttribute('d') || '').split('L').length)
+    .sort((a, b) => a - b);
 return charts;
 """
 NODES = """
@@ -95,15 +98,16 @@ def get(url, **query):
 
 
 def served_curves(url):
-    """The steps of each scalar, once the event file is read to its end."""
+    """The steps of each run's scalars, once the event files are read to their end."""
 
     def look():
-        tags = json.loads(get(url + 'data/plugin/scalars/tags')).get('.', ())
-        curves = {}
-        for tag in tags:
-            points = get(url + 'data/plugin/scalars/scalars', tag=tag, run='.')
-            curves[tag] = [step for _, step, _ in json.loads(points)]
-        return curves
+        runs = {}
+        for run, tags in json.loads(get(url + 'data/plugin/scalars/tags')).items():
+            runs[run] = {}
+            for tag in tags:
+                points = get(url + 'data/plugin/scalars/scalars', tag=tag, run=run)
+                runs[run][tag] = [step for _, step, _ in json.loads(points)]
+        return runs
 
     return wait_for(look, bool)
 
@@ -143,17 +147,25 @@ def photograph(driver, url, size, look, wanted, place):
     return seen, wait_for(picture, bool)
 
 
-def photograph_run(url, folder):
-    """Takes both screenshots; returns the charts and the graph's nodes seen in them."""
-    points = {tag: len(steps) for tag, steps in served_curves(url).items()}
-    charts = (1200, 1190), CHARTS, points.__eq__, ('body', 1)
+def photograph_runs(url, folder):
+    """Takes the screenshots of one run or of several; returns what is seen in each."""
+    runs = served_curves(url)
+    points = collections.defaultdict(list)
+    for run in runs.values():
+        for tag, steps in run.items():
+            points[tag] = sorted(points[tag] + [len(steps)])
+    charts, page = (CHARTS, points.__eq__, ('body', 1)), '#scalars&_smoothingWeight=0'
     nodes = (2400, 1500), NODES, SCOPES.issubset, ('g.core', 1.6)
+    pictures = [
+        ('curves', page, ((1200, 1190),) + charts),
+        ('graph', '#graphs', nodes),
+    ]
+    if '.' not in runs:
+        page += '&tagFilter=loss%7Ctest'
+        pictures = [('two-runs', page, ((1050, 482),) + charts)]
     found = []
     with browser() as driver:
-        for name, page, how in (
-            ('curves', '#scalars&_smoothingWeight=0', charts),
-            ('graph', '#graphs', nodes),
-        ):
+        for name, page, how in pictures:
             seen, picture = photograph(driver, url + page, *how)
             with open(os.path.join(folder, 'tensorboard-%s.png' % name), 'wb') as f:
                 f.write(picture)
@@ -170,8 +182,10 @@ def url(finished):
 
 def test_curves_and_graph_are_served(url, finished):
     assert served_curves(url) == {
-        tag: [step for step, _ in points]
-        for tag, points in curves(finished.log_dir).items()
+        '.': {
+            tag: [step for step, _ in points]
+            for tag, points in curves(finished.log_dir).items()
+        }
     }
     graph = get(url + 'data/plugin/graphs/graph', run='.', large_attrs_key='')
     names = re.findall(r'^  name: "([^"]+)"', graph, re.MULTILINE)
@@ -183,12 +197,12 @@ def test_curves_and_graph_are_served(url, finished):
     reason='Chromium or chromedriver is missing',
 )
 def test_curves_and_graph_are_drawn_in_a_browser(url, finished, tmp_path):
-    charts, nodes = photograph_run(url, str(tmp_path))
+    charts, nodes = photograph_runs(url, str(tmp_path))
     points = curves(finished.log_dir)
-    assert charts == {tag: len(points[tag]) for tag in points}
+    assert charts == {tag: [len(points[tag])] for tag in points}
     assert SCOPES <= set(nodes)
 
 
 if __name__ == '__main__':
     with tensorboard(sys.argv[1]) as page_url:
-        photograph_run(page_url, sys.argv[2])
+        photograph_runs(page_url, sys.argv[2])
