@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import textwrap
 
 import pytest
@@ -18,7 +19,21 @@ def blocks(name, language=''):
 
 @pytest.mark.parametrize('block', blocks('docs/tutorial.md', 'python'))
 def test_each_block_of_the_tutorial_stands_in_the_code(block):
-    assert block in read(ROOT, 'mnist.py') + read(ROOT, 'fully_connected_feed.py')
+    """Further to the right, that is; between two parts of it may stand '...'."""
+    code = '\n' + read(ROOT, 'mnist.py') + read(ROOT, 'fully_connected_feed.py')
+    for part in re.split(r'^\.\.\.\n', block, flags=re.M):
+        moved = ['\n' + textwrap.indent(part, ' ' * n) for n in range(0, 32, 4)]
+        assert any(lines in code for lines in moved), part
+
+
+def test_the_tutorial_at_the_prompt_prints_what_it_shows(run, tmp_path):
+    """All of it is one session, in a Python of its own."""
+    session = '\n'.join(blocks('docs/tutorial.md', 'pycon'))
+    assert session.startswith('>>> import tensorflow.compat.v1 as tf\n')
+    (tmp_path / 'session.txt').write_text(session)
+    command = sys.executable, '-m', 'doctest', str(tmp_path / 'session.txt')
+    status, failures, _ = run(command=command, cwd=ROOT)
+    assert (status, failures) == (0, [])
 
 
 def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
@@ -35,8 +50,12 @@ def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
 
 @pytest.mark.parametrize('name', ['README.md', 'docs/tutorial.md', 'CONTRIBUTING.md'])
 def test_links_lead_to_files_and_headings(name):
-    folder = os.path.dirname(os.path.join(ROOT, name))
-    for link in re.findall(r'\]\(([^)]+)\)', read(ROOT, name)):
+    folder, text = os.path.dirname(os.path.join(ROOT, name)), read(ROOT, name)
+    labels = re.findall(r'^\[(\w+)\]: http', text, re.M)
+    assert set(re.findall(r'\]\[(\w+)\]', text)) == set(labels)
+    for link in re.findall(r'\]\(([^)]+)\)', text):
+        if link.startswith('http'):
+            continue
         path, _, heading = link.partition('#')
         target = os.path.join(folder, path) if path else os.path.join(ROOT, name)
         assert os.path.exists(target), link
