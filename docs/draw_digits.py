@@ -1,6 +1,6 @@
 """Draws the tutorial's digits: docs/examples.png and docs/mistakes.png.
 
-    pip install '.[plot]' && python docs/draw_digits.py DIR LOG_DIR
+    pip install '.[plot]' && PYTHONPATH=. python docs/draw_digits.py DIR LOG_DIR
 
 The examples are the first of the training set with their labels, the mistakes are the
 first of the test set that the trained model gets wrong.
