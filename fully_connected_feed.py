@@ -457,8 +457,8 @@ def directory(text):
 
 
 PLACE = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
-DATA_DIR = os.path.join(PLACE, 'input_data')
-LOG_DIR = os.path.join(PLACE, 'logs', 'fully_connected_feed')
+DATA = os.path.join(PLACE, 'input_data')
+LOGS = os.path.join(PLACE, 'logs', 'fully_connected_feed')
 RATE, SIZE, STEPS = (1e-37, 3.4e38), (1, 2**31 - 1), (0, 2**31 - 1)
 # Name, type (None: no value), default, least and largest value, and what --help says.
 FLAG_TABLE = (
@@ -468,9 +468,9 @@ FLAG_TABLE = (
     ('hidden2', int, 32, SIZE, 'units in the second hidden layer'),
     ('batch_size', int, 100, SIZE, 'examples in a batch'),
     ('eval_steps', int, 1000, SIZE, 'steps between checkpoints and evaluations'),
-    ('input_data_dir', directory, DATA_DIR, None, 'of the data; downloaded if absent'),
-    ('log_dir', directory, LOG_DIR, None, 'for events and checkpoints'),
-    ('train_dir', directory, None, None, 'default for both directories'),
+    ('input_data_dir', directory, DATA, None, 'folder of data; downloaded if absent'),
+    ('log_dir', directory, LOGS, None, 'folder for events and checkpoints'),
+    ('train_dir', directory, None, None, 'default for both folders'),
     ('seed', int, None, (0, 2**32 - 1), 'fixes weights and batches; else random'),
     ('fake_data', None, False, None, 'train on made-up data, for unit tests'),
     ('resume', None, False, None, 'go on from the newest checkpoint in --log_dir'),
@@ -510,7 +510,7 @@ def parse_flags(argv):
     if 'train_dir' in given:
         places = dict.fromkeys(['input_data_dir', 'log_dir'], given['train_dir'])
         given = {**places, **given}
-    log_dir = given.get('log_dir', LOG_DIR)
+    log_dir = given.get('log_dir', LOGS)
     if 'resume' in given:
         path = os.path.join(log_dir, FLAGS_FILE)
         recorded = given_flags(recorded_words(path), f'fully_connected_feed: {path}')

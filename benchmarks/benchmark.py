@@ -43,7 +43,6 @@ JOBS = {
 ORIGINAL = "the original's habits"
 ROWS = (
     ('whole command', ORIGINAL, 'project', 'original', 's'),
-    ('whole command above the import', ORIGINAL, 'project', 'original', 's above'),
     ('whole command', 'PyTorch with a DataLoader', 'project', 'torch', 's'),
     ('whole command', 'JAX jit', 'project', 'jax', 's'),
     ('whole command', 'Keras fit and evaluate', 'project', 'keras', 's'),

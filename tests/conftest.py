@@ -14,8 +14,10 @@ import generate_digits
 from helpers import PROGRAM, call, own_lines
 
 os.environ.pop('PYTHONUNBUFFERED', None)  # would hide lines that show too late
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and a shell's & ignore them,
-signal.signal(signal.SIGINT, signal.default_int_handler)  # and the program would too
+# nohup and a shell's & ignore these signals, and the program would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, 'SIGHUP'):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Run = collections.namedtuple('Run', 'log_dir lines')
 

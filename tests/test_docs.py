@@ -48,7 +48,10 @@ def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
     assert first == second and float(first) > 0.8
 
 
-@pytest.mark.parametrize('name', ['README.md', 'docs/tutorial.md', 'CONTRIBUTING.md'])
+@pytest.mark.parametrize(
+    'name',
+    'README.md CONTRIBUTING.md CHANGELOG.md docs/tutorial.md docs/speed.md'.split(),
+)
 def test_links_lead_to_files_and_headings(name):
     folder, text = os.path.dirname(os.path.join(ROOT, name)), read(ROOT, name)
     labels = re.findall(r'^\[(\w+)\]: http', text, re.M)
@@ -78,7 +81,7 @@ def test_readme_and_help_name_each_flag_with_its_default(monkeypatch):
     for part in text[1:]:
         default = re.search(r'\(default:\s+(\S+)\)', part)
         shown[part.split()[0]] = default.group(1) if default else ''
-    assert shown.pop('--seed') == '' and documented.pop('--seed') == 'drawn'
+    assert shown.pop('--seed') == '' and documented.pop('--seed') == 'random'
     assert shown == documented and len(shown) == 11
 
 
