@@ -1,11 +1,9 @@
 """Downloads, reads and batches MNIST, as TensorFlow 1.x's input_data did.
 
-    from tensorflow.examples.tutorials.mnist import input_data
+from tensorflow.examples.tutorials.mnist import input_data
 
-    mnist = input_data.read_data_sets('MNIST_data', one_hot=True)
-    images, labels = mnist.train.next_batch(100)
-
-It needs NumPy and, for a download, certifi and tqdm.
+mnist = input_data.read_data_sets('MNIST_data', one_hot=True)
+images, labels = mnist.train.next_batch(100)
 """
 
 import collections
@@ -35,15 +33,13 @@ TRAIN_LABELS = 'train-labels-idx1-ubyte.gz'
 TEST_IMAGES = 't10k-images-idx3-ubyte.gz'
 TEST_LABELS = 't10k-labels-idx1-ubyte.gz'
 
-# Tried in this order.
 MIRRORS = (
     'https://storage.googleapis.com/cvdf-datasets/mnist/',
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
     'https://raw.githubusercontent.com/fgnt/mnist/master/',
     'http://yann.lecun.com/exdb/mnist/',
 )
-# Of what follows the header of 16 bytes, or 8 for labels:
-# gunzip -c FILE | tail -c +17 | sha256sum
+# Of what follows the header: `gunzip -c FILE | tail -c +17 | sha256sum`, or +9 (labels)
 SHA256 = {
     TRAIN_IMAGES: '741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757',
     TRAIN_LABELS: '1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13',
@@ -61,12 +57,11 @@ CHUNK = 1 << 20  # bytes read at a time
 MAXINT32 = 2**31 - 1  # TensorFlow takes seeds modulo this
 
 NUM_CLASSES = 10
-PIXEL_SCALE = np.float32(1.0 / 255.0)  # 0..255 becomes 0..1
-FAKE_EXAMPLES = 10000
-FAKE_SHAPE = (28, 28, 1)
+FAKE_EXAMPLES, FAKE_SHAPE = 10000, (28, 28, 1)
 
 Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 
+_scaled = functools.partial(np.multiply, np.float32(1 / 255), dtype=np.float32)  # 0..1
 _LOCK = threading.Lock()  # a thread may read images that another one shuffles
 _SEEDED = np.random.RandomState()
 
@@ -109,9 +104,8 @@ class DataSet(object):
                 of TensorFlow's default graph (tf.set_random_seed) if there is one.
             copy: bool, False if nobody will change the images of a float32 set.
 
-        Raises:
-            TypeError: for any other dtype, or a seed that is no integer.
-            ValueError: if images and labels differ in number, or their shape is wrong.
+        A TypeError says if dtype or seed is anything else, a ValueError if images and
+        labels differ in number or their shape is wrong.
         """
         dtype = np.dtype(getattr(dtype, 'as_numpy_dtype', dtype))
         if dtype not in (np.uint8, np.float32):
@@ -139,8 +133,7 @@ class DataSet(object):
         self._generator = _generator(seed)
         self._index_in_epoch = self._epochs_completed = 0
 
-    # The _store is pixels to be scaled and the order in which they are drawn; or the
-    # images, in order, and None.
+    # _store is pixels that are to be scaled, and their order; or images, and None.
     @property
     def _images(self):
         with _LOCK:
@@ -167,7 +160,8 @@ class DataSet(object):
 
         Args:
             batch_size: int. 0 gives an empty batch, and so does -k, which moves back by
-                k, unless the batch before was cut off.
+                k, unless the batch before was cut off. A TypeError or ValueError says
+                if it is no integer, or leads back beyond the start of the epoch.
             fake_data: bool, return images of 784 ones and labels 0 instead.
             shuffle: bool, shuffle before the first epoch, and before the next one if
                 this batch reaches it.
@@ -177,10 +171,6 @@ class DataSet(object):
                 reshape: float32, or with uint8 the dtype of the images given.
             labels, of the labels' dtype [batch_size], or [batch_size, classes].
             Both are copies. Fake data comes as lists of int.
-
-        Raises:
-            TypeError, ValueError: if batch_size is no integer, or leads back beyond the
-                start of the epoch.
         """
         batch_size = operator.index(batch_size)
         if fake_data or self._fake_data:
@@ -206,19 +196,18 @@ class DataSet(object):
 
         A ValueError says if batch_size is not from 1 to num_examples.
         """
-        if not 1 <= batch_size <= self._num_examples:
-            raise ValueError(
-                f'batch_size {batch_size} of {self._num_examples} examples'
-            )
+        count = self._num_examples
+        if not 1 <= batch_size <= count:
+            raise ValueError(f'batch_size {batch_size} is not from 1 to {count}')
         if self._fake_data or batches == 0:
             return
         if self._index_in_epoch == 0 and self._epochs_completed == 0:
             self._shuffle()
         last = self._index_in_epoch + batch_size * batches - 1
-        for _ in range(last // self._num_examples):
+        for _ in range(last // count):
             self._epochs_completed += 1
             self._shuffle()
-        self._index_in_epoch = last % self._num_examples + 1
+        self._index_in_epoch = last % count + 1
 
     def in_order(self, batch_size):
         """Yields each example once, in batches of which the last may be smaller.
@@ -294,12 +283,11 @@ def read_data_sets(
         5,000 and 10,000 examples.
 
     Raises:
-        ValueError: naming the file, or two, if it is damaged, of another set than MNIST
-            would be added to, or does not fit the other, one_hot or validation_size.
-        OSError: if a file can be neither read nor downloaded.
+        ValueError, OSError: naming the file that is damaged, does not fit the others or
+            the arguments, or can be neither read nor downloaded.
         TypeError: for a dtype other than float32 and uint8.
     """
-    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape)
+    options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape, copy=False)
     if seed is not None:
         options['seed'] = _generator(seed, np.random.RandomState())
     if fake_data:
@@ -314,7 +302,6 @@ def read_data_sets(
         raise ValueError(f'validation_size is {validation_size}; {holds}')
     # A copy, so that the training set's pixels are freed when its images are built.
     validation_images = np.array(images[:validation_size])
-    options['copy'] = False
     return Datasets(
         DataSet(images[validation_size:], labels[validation_size:], **options),
         DataSet(validation_images, labels[:validation_size], **options),
@@ -369,8 +356,7 @@ def maybe_download(filename, work_directory, source_url=None):
         source_url: str, the URL of the file. By default, and if it is on one of MNIST's
             mirrors, each of these is tried.
 
-    Raises:
-        OSError: if it can be neither downloaded nor written.
+    An OSError says if it can be neither downloaded nor written.
     """
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
@@ -383,22 +369,18 @@ def maybe_download(filename, work_directory, source_url=None):
     return path
 
 
-def _scaled(pixels):
-    return np.multiply(pixels, PIXEL_SCALE, dtype=np.float32)
-
-
 def _generator(seed, seeded=_SEEDED):
     """Returns the generator that an int starts anew; None for NumPy's global one.
 
-    TensorFlow 1.3 used the global one for all, and seeded it in any case: with seed, or
-    the graph's seed, or at random. The first and the last leave it alone here.
+    TensorFlow 1.3 seeded that each time: with seed, the graph's seed, or at random. The
+    README's "Old scripts" has the rule, tests/compare_with_tensorflow_1_3.py proves it.
     """
     if isinstance(seed, np.random.RandomState):
         return seed
     compat = getattr(sys.modules.get('tensorflow'), 'compat', None)
     graph_seed = compat and compat.v1.get_default_graph().seed
     seeds = [operator.index(s) % MAXINT32 for s in (seed, graph_seed) if s is not None]
-    if seed is not None:  # TensorFlow takes no two zeros for seeds
+    if seed is not None:  # two zeros: see get_seed() in TensorFlow's random_seed.py
         seeded.seed(MAXINT32 if seeds == [0, 0] else seeds[0])
         return seeded
     if seeds:
@@ -436,14 +418,13 @@ def _read_files(folder, source_url):
         paths[name] = os.path.join(folder, name)
         if is_mnist:
             _write_new(paths[name], unwritten.pop(name))
-    for one, other, axes in (
-        (TRAIN_LABELS, TRAIN_IMAGES, slice(1)),
-        (TEST_LABELS, TEST_IMAGES, slice(1)),
-        (TEST_IMAGES, TRAIN_IMAGES, slice(1, 3)),
+    for one, other, axes, what in (
+        (TRAIN_LABELS, TRAIN_IMAGES, slice(1), 'examples'),
+        (TEST_LABELS, TEST_IMAGES, slice(1), 'examples'),
+        (TEST_IMAGES, TRAIN_IMAGES, slice(1, 3), 'pixels an image'),
     ):
         sizes = [' x '.join(map(str, arrays[x].shape[axes])) for x in (one, other)]
         if sizes[0] != sizes[1]:
-            what = 'examples' if axes == slice(1) else 'pixels an image'
             holds = f'{paths[one]} holds {sizes[0]} {what}'
             raise ValueError(f'{holds}, but {paths[other]} {sizes[1]}')
     for name in unwritten:
@@ -508,10 +489,9 @@ def _url_in(folder_url, name):
 
 
 def _downloads(folder, sources):
-    """Yields name, packed data and array of each file of the sources.
+    """Yields name, packed data and array of each file, from the first intact copy.
 
-    A source is a dict from names to URLs. A file comes from the first with an intact
-    copy; an OSError tells in the end which files are to be put into the folder by hand.
+    A source is a dict from names to URLs. An OSError tells which files could not be had.
     """
     absent, reasons = list(sources[0]), {}
     for source in sources:
@@ -533,10 +513,8 @@ def _downloads(folder, sources):
             yield name, packed, array
     if absent:
         tried = ', '.join(f'{url} ({reason})' for url, reason in reasons.items())
-        raise OSError(
-            f'cannot download {", ".join(absent)}; put the files into {folder} by hand.'
-            f' Tried: {tried}'
-        )
+        remedy = f'put the files into {folder} by hand'
+        raise OSError(f'cannot download {", ".join(absent)}; {remedy}. Tried: {tried}')
 
 
 def _fetch(url, name):
