@@ -58,11 +58,8 @@ print = functools.partial(print, flush=True)  # a line shows when it is due
 FLAGS = None  # argparse.Namespace; set by main(), or by a program that imports this one
 
 # The model is so small that a GPU or more threads cost more than they save.
-SESSION_CONFIG = tf.ConfigProto(
-    device_count={'GPU': 0},
-    inter_op_parallelism_threads=-1,  # ops run in the thread that calls sess.run()
-    intra_op_parallelism_threads=1,
-)
+SESSION_CONFIG = tf.ConfigProto(device_count={'GPU': 0}, intra_op_parallelism_threads=1)
+SESSION_CONFIG.inter_op_parallelism_threads = -1  # ops run in sess.run()'s own thread
 
 
 def placeholder_inputs(batch_size):
@@ -173,8 +170,7 @@ def run_training():
 
     Raises:
         ValueError, OSError: naming the flag or file at fault.
-        SystemExit: after a stop; 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 1 for
-            output that fails.
+        SystemExit: after a stop; 128 + the signal's number, or 1 if the output fails.
     """
     complete_flags()
     data_sets = input_data.read_data_sets(
@@ -238,8 +234,9 @@ def run_training():
 # The tutorial ends here. What follows keeps a run safe.
 
 FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log directory
-# TensorFlow names event files by the second, in which a notebook may start two runs.
-EVENTS_SUFFIX = '.%010d.fully_connected_feed'
+EVENTS_SUFFIX = (
+    '.%010d.fully_connected_feed'  # the step: two runs may start in a second
+)
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
     r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags(\.tmp)?'
@@ -501,10 +498,9 @@ def given_flags(words, prog='fully_connected_feed'):
 
 
 def parse_flags(argv):
-    """Parses and checks flags, a list of str; returns an argparse.Namespace.
+    """Parses flags, a list of str; returns a Namespace, with those that a run recorded.
 
-    With --resume come those that the run has recorded. A bad flag ends in one line on
-    stderr and a SystemExit, a damaged record in a ValueError.
+    A bad flag ends in a line on stderr and a SystemExit, a bad record in a ValueError.
     """
     given, recorded = given_flags(argv), {}
     if 'train_dir' in given:

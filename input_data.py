@@ -491,7 +491,7 @@ def _url_in(folder_url, name):
 def _downloads(folder, sources):
     """Yields name, packed data and array of each file, from the first intact copy.
 
-    A source is a dict from names to URLs. An OSError tells which files could not be had.
+    A source is a dict from names to URLs. An OSError tells which files none had.
     """
     absent, reasons = list(sources[0]), {}
     for source in sources:
