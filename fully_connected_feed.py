@@ -274,7 +274,9 @@ def check_flags(data_sets):
 
 def check_finite(step, *arrays):
     """Raises a ValueError if a loss or weights are NaN, or too large to go on with."""
-    if not all(np.isfinite(np.linalg.norm(array)) for array in arrays):
+    with np.errstate(all='ignore'):
+        finite = all(np.isfinite(np.linalg.norm(array)) for array in arrays)
+    if not finite:
         raise ValueError(f'step {step}: the loss diverges; lower the --learning_rate')
 
 

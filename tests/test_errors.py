@@ -129,15 +129,15 @@ def test_interrupted_while_reading(start, flags, data, tmp_path):
 
 
 @pytest.mark.parametrize('more', ['--max_steps=950', '--max_steps=1', '--eval_steps=1'])
-def test_loss_that_is_not_finite_is_not_saved(flags, tmp_path, more):
+def test_loss_that_is_not_finite_is_not_saved(run, flags, tmp_path, more):
     assert call(*flags(tmp_path, '--max_steps=3'))[0] == 0
     before = variables(tmp_path, 2)
     for step, result in (
         (3, resume(tmp_path, more, '--learning_rate=1e30', '--max_steps=9')),
-        (0, call(*flags(tmp_path / 'new', '--learning_rate=3e38', more))),
+        (0, run(*flags(tmp_path / 'new', '--learning_rate=3e38', more))),
     ):
         status, _, lines = result
-        assert status == 1
+        assert status == 1 and len(lines) == (2 if step else 1)  # 'going on from ...'
         told = 'step %d: the loss diverges; lower the --learning_rate'
         assert lines[-1][len(SAYS) :] in [told % step, told % (step + 1)]
     assert steps_saved(tmp_path) == [2] and variables(tmp_path, 2) == before
