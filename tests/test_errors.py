@@ -107,11 +107,11 @@ def test_no_data_and_no_network(flags, monkeypatch, tmp_path):
     assert not data.exists()
 
 
-def test_log_directory_that_cannot_be_used(flags, tmp_path):
+def test_log_directory_that_cannot_be_used(flags, digits_dir, tmp_path):
     latin = str(tmp_path / 'latin-\udce9')
     assert_one_line(call(*flags(latin)), 1, '--log_dir', "'utf-8' codec can't encode")
     (tmp_path / 'log').mkdir(0o555)
-    with without_rights(tmp_path / 'log'):
+    with without_rights(tmp_path / 'log', digits_dir):
         result = call(*flags(tmp_path / 'log'))
     assert_one_line(result, 1, '--log_dir %s: Permission denied' % (tmp_path / 'log'))
 
