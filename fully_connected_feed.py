@@ -205,6 +205,7 @@ def run_training():
             if start_step and is_due(start_step):  # a stop may have cut it short
                 precisions = evaluate(sess, eval_correct, placeholders, data_sets)
                 summary_writer.add_summary(precisions, start_step)
+                summary_writer.flush()
 
             for step in xrange(start_step, FLAGS.max_steps):
                 start_time = time.time()
@@ -234,9 +235,7 @@ def run_training():
 # The tutorial ends here. What follows keeps a run safe.
 
 FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log directory
-EVENTS_SUFFIX = (
-    '.%010d.fully_connected_feed'  # the step: two runs may start in a second
-)
+EVENTS_SUFFIX = '.%010d.fully_connected_feed'  # the step; a second may see two runs
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
     r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags(\.tmp)?'
