@@ -274,7 +274,7 @@ def check_flags(data_sets):
 def check_finite(step, *arrays):
     """Raises a ValueError if a loss or weights are NaN, or too large to go on with."""
     with np.errstate(all='ignore'):
-        finite = all(np.isfinite(np.linalg.norm(array)) for array in arrays)
+        finite = all(np.isfinite(np.vdot(array, array)) for array in arrays)
     if not finite:
         raise ValueError(f'step {step}: the loss diverges; lower the --learning_rate')
 
@@ -322,7 +322,7 @@ def prepare_log_dir():
                 ' choose another directory, or --resume if it is of this model'
             )
         remove_run([os.path.join(FLAGS.log_dir, n) for n in names - {FLAGS_FILE}])
-    record = {k: v for k, v in vars(FLAGS).items() if v is not None}
+    record = {k: v for k, v in vars(FLAGS).items() if k in DEFAULTS}
     for name in 'log_dir', 'train_dir', 'resume':
         record.pop(name, None)
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
@@ -454,27 +454,30 @@ def directory(text):
     raise argparse.ArgumentTypeError(f'{text!r} {problem}')
 
 
-PLACE = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
-DATA = os.path.join(PLACE, 'input_data')
-LOGS = os.path.join(PLACE, 'logs', 'fully_connected_feed')
-RATE, SIZE, STEPS = (1e-37, 3.4e38), (1, 2**31 - 1), (0, 2**31 - 1)
-# Name, type (None: no value), default, least and largest value, and what --help says.
-FLAG_TABLE = (
-    ('learning_rate', float, 0.01, RATE, 'step size of gradient descent'),
-    ('max_steps', int, 2000, STEPS, 'steps to train'),
-    ('hidden1', int, 128, SIZE, 'units in the first hidden layer'),
-    ('hidden2', int, 32, SIZE, 'units in the second hidden layer'),
-    ('batch_size', int, 100, SIZE, 'examples in a batch'),
-    ('eval_steps', int, 1000, SIZE, 'steps between checkpoints and evaluations'),
-    ('input_data_dir', directory, DATA, None, 'folder of data; downloaded if absent'),
-    ('log_dir', directory, LOGS, None, 'folder for events and checkpoints'),
-    ('train_dir', directory, None, None, 'default for both folders'),
-    ('seed', int, None, (0, 2**32 - 1), 'fixes weights and batches; else random'),
-    ('fake_data', None, False, None, 'train on made-up data, for unit tests'),
-    ('resume', None, False, None, 'go on from the newest checkpoint in --log_dir'),
-    ('data', str, None, None, argparse.SUPPRESS),  # a checksum, for the record alone
-)
-DEFAULTS = {name: default for name, _, default, _, _ in FLAG_TABLE}
+def flag_table():
+    """Returns name, type (None: no value), default, limits and help of each flag."""
+    place = os.path.join(tempfile.gettempdir(), 'tensorflow', 'mnist')
+    data = os.path.join(place, 'input_data')
+    logs = os.path.join(place, 'logs', 'fully_connected_feed')
+    rate, size, steps = (1e-37, 3.4e38), (1, 2**31 - 1), (0, 2**31 - 1)
+    return (
+        ('learning_rate', float, 0.01, rate, 'step size of gradient descent'),
+        ('max_steps', int, 2000, steps, 'steps to train'),
+        ('hidden1', int, 128, size, 'units in the first hidden layer'),
+        ('hidden2', int, 32, size, 'units in the second hidden layer'),
+        ('batch_size', int, 100, size, 'examples in a batch'),
+        ('eval_steps', int, 1000, size, 'steps between checkpoints and evaluations'),
+        ('input_data_dir', directory, data, (), 'folder of data; downloaded if absent'),
+        ('log_dir', directory, logs, (), 'folder for events and checkpoints'),
+        ('train_dir', directory, None, (), 'default for both folders'),
+        ('seed', int, None, (0, 2**32 - 1), 'fixes weights and batches; else random'),
+        ('fake_data', None, False, (), 'train on made-up data, for unit tests'),
+        ('resume', None, False, (), 'go on from the newest checkpoint in --log_dir'),
+        ('data', str, None, (), argparse.SUPPRESS),  # a checksum, for the record alone
+    )
+
+
+DEFAULTS = {name: default for name, _, default, _, _ in flag_table()}
 
 
 def given_flags(words, prog='fully_connected_feed'):
@@ -486,13 +489,13 @@ def given_flags(words, prog='fully_connected_feed'):
         description='Trains and evaluates a fully connected network on MNIST.',
     )
     parser.error = lambda message: parser.exit(2, f'{prog}: error: {message}\n')
-    for name, kind, default, _, text in FLAG_TABLE:
+    for name, kind, default, _, text in flag_table():
         metavar = {int: 'N', float: 'X', directory: 'DIR'}.get(kind)
         options = dict(type=kind, metavar=metavar) if kind else {'action': 'store_true'}
         text += f' (default: {default})' if default else ''
         parser.add_argument('--' + name, help=text, **options)
     given = vars(parser.parse_args(words))
-    for name, _, _, limits, _ in FLAG_TABLE:
+    for name, _, _, limits, _ in flag_table():
         if limits and name in given and not limits[0] <= given[name] <= limits[1]:
             parser.error(f'--{name} {given[name]} is not from %s to %s' % limits)
     return given
@@ -507,7 +510,7 @@ def parse_flags(argv):
     if 'train_dir' in given:
         places = dict.fromkeys(['input_data_dir', 'log_dir'], given['train_dir'])
         given = {**places, **given}
-    log_dir = given.get('log_dir', LOGS)
+    log_dir = given.get('log_dir', DEFAULTS['log_dir'])
     if 'resume' in given:
         path = os.path.join(log_dir, FLAGS_FILE)
         recorded = given_flags(recorded_words(path), f'fully_connected_feed: {path}')

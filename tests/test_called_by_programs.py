@@ -5,6 +5,7 @@ import faulthandler
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -50,13 +51,21 @@ def settings():
     return (
         [signal.getsignal(signum) for signum in fully_connected_feed.STOPS],
         getattr(threading, 'excepthook', None),
-        sys.stdout and sys.stdout.line_buffering,
         faulthandler.is_enabled(),
-        gc.isenabled(),
-        fully_connected_feed.SIGNALS,
+        list(fully_connected_feed.SIGNALS),
         fully_connected_feed.FLAGS,
-        [thread for thread in threading.enumerate() if 'EventLogger' in thread.name],
+        [x for x in threading.enumerate() if 'EventLogger' in type(x).__name__],
     )
+
+
+@pytest.fixture
+def without_faulthandler():
+    """Switches off pytest's, beside which a run does not switch on its own."""
+    enabled = faulthandler.is_enabled()
+    faulthandler.disable()
+    yield
+    if enabled:
+        faulthandler.enable(sys.__stderr__)
 
 
 def trained(log_dir):
@@ -75,14 +84,24 @@ def test_thread_trains(tmp_path):
     assert results == [True]
 
 
-def test_program_goes_on_after_a_stop(tmp_path):
-    """As python -i and a notebook's %run do."""
+def test_program_goes_on_after_a_stop(tmp_path, without_faulthandler):
+    """As python -i and a notebook's %run do, which keep the exception."""
     before, flags = settings(), ['--fake_data', '--log_dir', str(tmp_path)]
     threading.Timer(2, os.kill, [os.getpid(), signal.SIGINT]).start()
-    status, _, _ = call(*flags, '--max_steps=10000000', '--eval_steps=10000000')
-    assert status == 130 and settings() == before
-    (step,) = steps_saved(tmp_path)
+    with pytest.raises(SystemExit, match='130') as kept:
+        fully_connected_feed.main([*flags, '--max_steps=10000000'])
+    assert settings() == before
+    (step,) = steps_saved(tmp_path)[-1:]
     assert call(*flags, '--resume', '--max_steps=%d' % (step + 3))[0] == 0
+    assert kept.value.__traceback__
+
+
+def test_import_leaves_the_collector_on_even_if_it_fails():
+    code = 'import gc, sys\nsys.modules["filelock"] = None\n'
+    code += 'try:\n    import fully_connected_feed\n'
+    code += 'except ImportError:\n    sys.exit(not gc.isenabled())'
+    assert subprocess.call([sys.executable, '-c', code], cwd=ROOT) == 0
+    assert gc.isenabled()
 
 
 def test_handler_that_is_not_pythons_is_left_alone(tmp_path, monkeypatch):
@@ -122,6 +141,27 @@ def test_flags_set_by_hand_as_with_tensorflow_1(tmp_path, monkeypatch, name):
     monkeypatch.setattr(sys, 'argv', ['kernel', '-f', 'kernel.json'])
     getattr(fully_connected_feed, name)(*[['kernel']] * (name == 'main'))
     assert variables(tmp_path, 1)
+
+
+def test_run_training_without_flags_takes_the_defaults(monkeypatch):
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', None)
+    fully_connected_feed.complete_flags()
+    taken = vars(fully_connected_feed.FLAGS)
+    assert taken['seed'] is not None
+    assert dict(taken, seed=None) == fully_connected_feed.DEFAULTS
+
+
+def test_two_runs_by_hand_with_one_set_of_flags(tmp_path, digits_dir, monkeypatch):
+    """On other data; a field of one's own does not keep the run from being resumed."""
+    flags = argparse.Namespace(fake_data=True, max_steps=1, colour='red')
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', flags)
+    for name, fake_data in ('one', True), ('two', False):
+        places = dict(log_dir=str(tmp_path / name), input_data_dir=digits_dir)
+        vars(fully_connected_feed.FLAGS).update(places, fake_data=fake_data)
+        fully_connected_feed.run_training()
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', None)
+    assert call('--resume', '--log_dir', str(tmp_path / 'two'), '--max_steps=2')[0] == 0
+    assert steps_saved(tmp_path / 'two') == [0, 1]
 
 
 def test_main_in_a_notebook_does_not_take_the_kernels_flags(monkeypatch):

@@ -325,6 +325,20 @@ def test_file_put_there_during_the_download_is_the_users(folder, files, mirror):
     assert TRAIN_IMAGES not in healthy.asked
 
 
+def test_file_put_there_during_a_download_of_mnist_stays(folder, files, mirror, use):
+    def write(f, name, data):
+        if name == TRAIN_IMAGES:
+            folder.mkdir()
+            (folder / name).write_bytes(b'own')
+        f.write(data)
+
+    server = mirror()
+    server.write = write
+    use(server)
+    read(folder)
+    assert contents(folder) == dict(files, **{TRAIN_IMAGES: b'own'})
+
+
 def test_read_only_folder_is_only_read(folder, files, mirror, use):
     folder.mkdir()
     for name in files:
@@ -404,6 +418,9 @@ def test_query_of_a_source_url_is_kept(folder, files, mirror):
     healthy = mirror()
     assert_sound(folder, files, source_url=healthy.url + '/?token=x')
     assert healthy.paths == ['/mnist/%s?token=x' % name for name in input_data.SHA256]
+    with pytest.raises(OSError) as caught:
+        read(folder / 'new', source_url=mirror('404').url + '/?token=x/y')
+    assert '?token' not in str(caught.value)
 
 
 @pytest.mark.parametrize('module', ['certifi', 'tqdm'])

@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
+import fully_connected_feed
 import generate_digits
 import input_data
 from helpers import (
@@ -142,6 +144,14 @@ def test_loss_that_is_not_finite_is_not_saved(run, flags, tmp_path, more):
         assert lines[-1][len(SAYS) :] in [told % step, told % (step + 1)]
     assert steps_saved(tmp_path) == [2] and variables(tmp_path, 2) == before
     assert steps_saved(tmp_path / 'new') == []
+
+
+def test_of_the_lines_of_tensorflow_the_first_is_told(monkeypatch):
+    def fail():
+        raise tf.errors.UnknownError(None, None, 'first\nsecond')
+
+    monkeypatch.setattr(fully_connected_feed, 'run_training', fail)
+    assert call('--fake_data') == (1, [], [SAYS + 'first'])
 
 
 def test_stdout_that_is_closed(run, flags, tmp_path):

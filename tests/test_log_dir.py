@@ -47,13 +47,14 @@ def test_new_run_replaces_the_earlier_one_and_nothing_else(flags, copied):
     assert set(now) == written | {events} and now[RECORD] != earlier[RECORD]
 
 
-@pytest.mark.parametrize('removals', [0, 2, 5, 9])
+@pytest.mark.parametrize('removals', [0, 2, 5, 9, 16])
 def test_kill_while_a_new_run_replaces_the_earlier_one(
     copied, flags, finished, monkeypatch, removals
 ):
     remove, left = os.remove, list(range(removals))
 
     def end(path):
+        assert not path.endswith(RECORD)
         if not left:
             raise OSError('killed')
         left.pop()

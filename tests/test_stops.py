@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,24 +238,71 @@ def test_evaluation_that_is_stopped_is_done_again(
     assert_same_run(tmp_path, slow, last=119)
 
 
-def test_evaluation_of_a_finished_run_can_be_stopped(start, slow):
-    process = start('--resume', '--log_dir', slow)
+def test_evaluation_of_a_finished_run_can_be_stopped(start, slow, tmp_path):
+    log_dir = shutil.copytree(slow, str(tmp_path / 'log'))
+    process = start('--resume', '--log_dir', log_dir)
     stdout, lines = signal_after(process, 'Training Data Eval:', signal.SIGTERM)
     assert process.returncode == 143 and 'Test Data Eval:' not in stdout
     going_on, stopped = lines
     assert 'stopped by SIGTERM at step 120; to go on:' in stopped
 
 
-@pytest.mark.skipif(
-    not tf.__version__.startswith('2.21'),
-    reason='older TensorFlow swallows an interrupt of its import at times',
-)
-def test_interrupted_while_tensorflow_is_imported(start, flags, tmp_path):
-    for seconds in 0.5, 0.7, 0.9, 1.5:  # a slow machine may not have begun with it
-        process = start(*flags(tmp_path))
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        if own_lines(process.communicate()[1])[-1:] == [SAYS + 'interrupted']:
-            assert process.returncode == 130
-            return
-    pytest.fail('no run was interrupted')
+def test_kill_in_an_evaluation_loses_nothing(start, flags, slow, tmp_path):
+    """Its checkpoint is written, and so is the evaluation before."""
+    process = start(*flags(tmp_path, *SLOW))
+    while not process.stdout.readline().startswith('Test Data Eval:'):
+        pass
+    signal_after(process, 'Training Data Eval:', signal.SIGKILL)
+    assert steps_saved(tmp_path) == [59, 119]
+    assert resume(tmp_path)[0] == 0
+    assert_same_run(tmp_path, slow, last=119)
+
+
+@pytest.fixture
+def interrupted_step(monkeypatch):
+    """Sends SIGINT in the middle of the first step."""
+    next_batch = input_data.DataSet.next_batch
+
+    def stop(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return next_batch(*args)
+
+    monkeypatch.setattr(input_data.DataSet, 'next_batch', stop)
+
+
+def test_stop_saves_no_weights_that_are_not_finite(flags, tmp_path, interrupted_step):
+    status, _, lines = call(*flags(tmp_path, '--learning_rate=3e38'))
+    assert status == 1 and 'step 0: the loss diverges' in lines[-1]
+    assert steps_saved(tmp_path) == []
+
+
+def test_of_two_signals_the_first_counts(
+    flags, tmp_path, monkeypatch, interrupted_step
+):
+    save = tf.train.Saver.save
+
+    def save_in_spite_of_another(*args, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return save(*args, **options)
+
+    monkeypatch.setattr(tf.train.Saver, 'save', save_in_spite_of_another)
+    status, _, lines = call(*flags(tmp_path))
+    assert status == 130 and 'stopped by SIGINT at step 1;' in lines[-1]
+    assert steps_saved(tmp_path) == [0]
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
+def test_stop_that_cannot_be_told_has_its_status(start, flags, tmp_path):
+    with open('/dev/full', 'w') as full:
+        process = start(*flags(tmp_path), stderr=full)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.stdout.read()
+    assert process.wait() == 130 and steps_saved(tmp_path)
+
+
+def test_interrupted_while_it_imports(start, tmp_path):
+    (tmp_path / 'filelock.py').write_text('raise KeyboardInterrupt')
+    process = start(env=dict(os.environ, PYTHONPATH=str(tmp_path)))
+    stderr = process.communicate()[1]
+    assert (process.returncode, own_lines(stderr)) == (130, [SAYS + 'interrupted'])
