@@ -492,7 +492,7 @@ def given_flags(words, prog='fully_connected_feed'):
     for name, kind, default, _, text in flag_table():
         metavar = {int: 'N', float: 'X', directory: 'DIR'}.get(kind)
         options = dict(type=kind, metavar=metavar) if kind else {'action': 'store_true'}
-        text += f' (default: {default})' if default else ''
+        text += f' (default: {default})' if kind and default is not None else ''
         parser.add_argument('--' + name, help=text, **options)
     given = vars(parser.parse_args(words))
     for name, _, _, limits, _ in flag_table():
