@@ -84,8 +84,7 @@ def fill_feed_dict(data_set, images_pl, labels_pl):
 
     Args:
         data_set: input_data.DataSet; it advances by one batch.
-        images_pl: the images placeholder, from placeholder_inputs().
-        labels_pl: the labels placeholder, from placeholder_inputs().
+        images_pl, labels_pl: the placeholders, from placeholder_inputs().
 
     Returns:
         dict from placeholders to what to feed them.
@@ -109,11 +108,7 @@ def feed_dicts_in_order(data_set, images_placeholder, labels_placeholder):
         if missing:
             images_feed = np.pad(images_feed, ((0, missing), (0, 0)), 'constant')
             labels_feed = np.append(labels_feed, [mnist.NUM_CLASSES] * missing)
-        feed_dict = {
-            images_placeholder: images_feed,
-            labels_placeholder: labels_feed,
-        }
-        yield feed_dict
+        yield {images_placeholder: images_feed, labels_placeholder: labels_feed}
 
 
 def do_eval(sess, eval_correct, images_placeholder, labels_placeholder, data_set):
@@ -122,8 +117,7 @@ def do_eval(sess, eval_correct, images_placeholder, labels_placeholder, data_set
     Args:
         sess: tf.Session with the trained weights.
         eval_correct: int32 scalar tensor, from mnist.evaluation().
-        images_placeholder: the images placeholder, [batch_size, mnist.IMAGE_PIXELS].
-        labels_placeholder: the labels placeholder, [batch_size].
+        images_placeholder, labels_placeholder: from placeholder_inputs().
         data_set: input_data.DataSet; each example is counted once.
 
     Returns:
@@ -238,7 +232,7 @@ FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log dir
 EVENTS_SUFFIX = '.%010d.fully_connected_feed'  # the step; a second may see two runs
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
-    r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags(\.tmp)?'
+    r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags'
     r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
     r'|events\.out\.tfevents\..+\.fully_connected_feed(\.old)?'
 )
@@ -315,11 +309,11 @@ def checkpoint_steps():
 def prepare_log_dir():
     """Removes what an earlier run left, unless it is resumed, and records the flags."""
     names = set(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
-    if not FLAGS.resume and names - {FLAGS_FILE + '.tmp'}:
+    if names and not FLAGS.resume:
         if FLAGS_FILE not in names:
+            holds = f'--log_dir {FLAGS.log_dir} holds {min(names)}, but no {FLAGS_FILE}'
             raise ValueError(
-                f'--log_dir {FLAGS.log_dir} holds {min(names)}, but no {FLAGS_FILE};'
-                ' choose another directory, or --resume if it is of this model'
+                f'{holds}; choose another, or --resume if it is of this model'
             )
         remove_run([os.path.join(FLAGS.log_dir, n) for n in names - {FLAGS_FILE}])
     record = {k: v for k, v in vars(FLAGS).items() if k in DEFAULTS}
@@ -424,10 +418,10 @@ def saved_at_stop(sess, saver):
             checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
             saver.save(sess, checkpoint_file, global_step=steps - 1)
         reason = signal.Signals(SIGNALS[0]).name if SIGNALS else stop
-        words = sys.executable, os.path.abspath(__file__), '--resume'
-        words += '--log_dir', os.path.abspath(FLAGS.log_dir)
+        file, log_dir = os.path.abspath(__file__), os.path.abspath(FLAGS.log_dir)
+        words = sys.executable, file, '--resume', '--log_dir', log_dir
         command = '; to go on: ' + ' '.join(map(shlex.quote, words))
-        more = command if steps else f' in {FLAGS.log_dir}'
+        more = command if steps else f' in {log_dir}'
         tell(f'stopped by {reason} at step {steps}{more}')
         raise SystemExit(128 + SIGNALS[0] if SIGNALS else 1) from stop
 
