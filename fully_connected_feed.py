@@ -347,7 +347,8 @@ def locked_log_dir():
     lock_file = os.path.join(FLAGS.log_dir, 'fully_connected_feed.lock')
     lock = filelock.FileLock(lock_file, timeout=0)
     for character in set('*?[\\\n') - {os.sep} & set(os.path.abspath(FLAGS.log_dir)):
-        raise ValueError(f'{where}: TensorFlow cannot take a path with {character!r}')
+        what = f'TensorFlow cannot take {character!r} in its path'
+        raise ValueError(f'{where}: {what}; choose another directory')
     try:
         FLAGS.log_dir.encode('utf-8')  # as TensorFlow will
         os.makedirs(FLAGS.log_dir, exist_ok=True)
