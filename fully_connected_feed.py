@@ -10,10 +10,9 @@ import gc
 import os
 import sys
 
-# The start-up. TensorFlow reads these when it is imported. oneDNN's ops make the first
-# runs slower and round otherwise than TensorFlow 1.3. Without Keras, which the command
-# does not need (a notebook may), the import takes 0.3 s less; without Python's garbage
-# collector, which would search it again and again, 0.4 s less.
+# The start-up. TensorFlow reads these at its import. oneDNN's ops make a start slower
+# and round otherwise than TensorFlow 1.3. Keras, which the command does not need (but a
+# notebook may), takes 0.3 s, and Python's garbage collector, at work meanwhile, 0.4 s.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 if __name__ == '__main__' and not hasattr(sys, 'ps1'):
@@ -27,7 +26,6 @@ try:
     import functools
     import json
     import re
-    import secrets
     import shlex
     import signal
     import tempfile
@@ -98,14 +96,11 @@ def fill_feed_dict(data_set, images_pl, labels_pl):
 
 
 def feed_dicts_in_order(data_set, images_placeholder, labels_placeholder):
-    """Yields a feed dictionary for each batch of a whole data set, in order.
-
-    The last one is filled up with labels that match no prediction.
-    """
+    """Yields a feed dictionary for each batch of a whole data set, in order."""
     batch_size = int(labels_placeholder.shape[0])
     for images_feed, labels_feed in data_set.in_order(batch_size):
         missing = batch_size - len(labels_feed)
-        if missing:
+        if missing:  # fill up with labels that match no prediction
             images_feed = np.pad(images_feed, ((0, missing), (0, 0)), 'constant')
             labels_feed = np.append(labels_feed, [mnist.NUM_CLASSES] * missing)
         yield {images_placeholder: images_feed, labels_placeholder: labels_feed}
@@ -137,9 +132,8 @@ def do_eval(sess, eval_correct, images_placeholder, labels_placeholder, data_set
     return precision
 
 
-def evaluate(sess, eval_correct, placeholders, data_sets):
+def evaluate(sess, eval_correct, images_placeholder, labels_placeholder, data_sets):
     """Evaluates all three data sets ("Evaluate the Model"); returns a tf.Summary."""
-    images_placeholder, labels_placeholder = placeholders
     print('Training Data Eval:')
     train = do_eval(
         sess, eval_correct, images_placeholder, labels_placeholder, data_sets.train
@@ -162,9 +156,8 @@ def evaluate(sess, eval_correct, placeholders, data_sets):
 def run_training():
     """Trains the model for FLAGS.max_steps steps ("Train the Model").
 
-    Raises:
-        ValueError, OSError: naming the flag or file at fault.
-        SystemExit: after a stop; 128 + the signal's number, or 1 if the output fails.
+    A ValueError or OSError names the flag or file at fault. After a stop comes a
+    SystemExit: 128 + the signal's number, or 1 if the output fails.
     """
     complete_flags()
     data_sets = input_data.read_data_sets(
@@ -197,7 +190,7 @@ def run_training():
             started = tf.SessionLog(status=tf.SessionLog.START)
             summary_writer.add_session_log(started, global_step=start_step)
             if start_step and is_due(start_step):  # a stop may have cut it short
-                precisions = evaluate(sess, eval_correct, placeholders, data_sets)
+                precisions = evaluate(sess, eval_correct, *placeholders, data_sets)
                 summary_writer.add_summary(precisions, start_step)
                 summary_writer.flush()
 
@@ -220,7 +213,7 @@ def run_training():
                     check_finite(step, *sess.run(tf.trainable_variables()))
                     checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
                     saver.save(sess, checkpoint_file, global_step=step)
-                    precisions = evaluate(sess, eval_correct, placeholders, data_sets)
+                    precisions = evaluate(sess, eval_correct, *placeholders, data_sets)
                     summary_writer.add_summary(precisions, step + 1)
                     summary_writer.flush()
                 check_signals()
@@ -265,11 +258,10 @@ def check_flags(data_sets):
     FLAGS.data = data  # for the record
 
 
+@np.errstate(all='ignore')
 def check_finite(step, *arrays):
     """Raises a ValueError if a loss or weights are NaN, or too large to go on with."""
-    with np.errstate(all='ignore'):
-        finite = all(np.isfinite(np.vdot(array, array)) for array in arrays)
-    if not finite:
+    if not all(np.isfinite(np.vdot(array, array)) for array in arrays):
         raise ValueError(f'step {step}: the loss diverges; lower the --learning_rate')
 
 
@@ -287,9 +279,8 @@ def restore_newest(sess, saver):
     while paths:
         try:
             saver.restore(sess, paths[-1])
-        except (tf.errors.OpError, ValueError) as error:
-            reason = type(error).__name__
-            tell(f'{paths.pop()} cannot be restored ({reason}); trying the one before')
+        except (tf.errors.OpError, ValueError):
+            tell(f'{paths.pop()} cannot be restored; trying the one before')
         else:
             saver.recover_last_checkpoints(paths)  # to be removed in their turn
             steps = tf.train.global_step(sess, 'global_step:0')
@@ -301,9 +292,8 @@ def restore_newest(sess, saver):
 
 def checkpoint_steps():
     """Returns the steps of the checkpoints in the log directory, in order."""
-    index = re.compile(r'model\.ckpt-(\d+)\.index')
-    found = map(index.fullmatch, os.listdir(FLAGS.log_dir))
-    return sorted(int(match.group(1)) for match in found if match)
+    names = '\n'.join(os.listdir(FLAGS.log_dir))
+    return sorted(map(int, re.findall(r'^model\.ckpt-(\d+)\.index$', names, re.M)))
 
 
 def prepare_log_dir():
@@ -316,9 +306,8 @@ def prepare_log_dir():
                 f'{holds}; choose another, or --resume if it is of this model'
             )
         remove_run([os.path.join(FLAGS.log_dir, n) for n in names - {FLAGS_FILE}])
-    record = {k: v for k, v in vars(FLAGS).items() if k in DEFAULTS}
-    for name in 'log_dir', 'train_dir', 'resume':
-        record.pop(name, None)
+    recorded = DEFAULTS.keys() - {'log_dir', 'train_dir', 'resume'}
+    record = {k: v for k, v in vars(FLAGS).items() if k in recorded}
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
     with open(path + '.tmp', 'w') as f:
         json.dump(record, f, indent=1)
@@ -328,8 +317,8 @@ def prepare_log_dir():
 def remove_run(paths):
     """Removes a run's files, but for its record, so that a kill does no harm.
 
-    Event files are renamed first: Windows refuses where TensorBoard has one open. Then
-    come the indices: without them the run starts again, from its record.
+    Event files are renamed first: Windows refuses for those that TensorBoard has open.
+    Then come the indices: without them a run starts again, from its record.
     """
     tell(f'replacing the run in {FLAGS.log_dir}; --resume would have gone on')
     for i, path in enumerate(paths):
@@ -444,8 +433,7 @@ def directory(text):
     else:
         if text and (os.path.isdir(path) or not os.path.lexists(path)):
             return path
-        nowhere = os.path.islink(path)
-        problem = 'is a link that leads nowhere' if nowhere else 'is not a directory'
+        problem = 'is a dead link' if os.path.islink(path) else 'is not a directory'
     raise argparse.ArgumentTypeError(f'{text!r} {problem}')
 
 
@@ -497,10 +485,7 @@ def given_flags(words, prog='fully_connected_feed'):
 
 
 def parse_flags(argv):
-    """Parses flags, a list of str; returns a Namespace, with those that a run recorded.
-
-    A bad flag ends in a line on stderr and a SystemExit, a bad record in a ValueError.
-    """
+    """Parses flags, a list of str; returns a Namespace, with what a run recorded."""
     given, recorded = given_flags(argv), {}
     if 'train_dir' in given:
         places = dict.fromkeys(['input_data_dir', 'log_dir'], given['train_dir'])
@@ -537,14 +522,11 @@ def complete_flags():
     global FLAGS
     FLAGS = argparse.Namespace(**{**DEFAULTS, **(vars(FLAGS) if FLAGS else {})})
     if FLAGS.seed is None:
-        FLAGS.seed = secrets.randbelow(2**32)
+        FLAGS.seed = int.from_bytes(os.urandom(4), 'big')
 
 
 def main(argv=None):
-    """Runs the command; ends every error in one line on stderr.
-
-    The flags are those that FLAGS holds, else argv, a list, else the command line.
-    """
+    """Runs the command with FLAGS, else argv, else the command line's flags."""
     global FLAGS
     before = FLAGS
     if argv is None:  # in a notebook the command line is the kernel's

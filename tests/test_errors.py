@@ -46,7 +46,7 @@ SECONDS = 120  # until a program that should have ended long ago counts as hung
         ('--seed=4294967296', 'is not from'),
         ('--input_data_dir=', 'not a directory'),
         ('--train_dir=/dev/null', 'not a directory'),
-        ('--log_dir=dangling', 'a link that leads nowhere'),
+        ('--log_dir=dangling', 'is a dead link'),
         ('--learning_rte=0.1', 'unrecognized arguments: --learning_rte=0.1'),
         ('--max=5', 'unrecognized'),
         ('--hidden1', 'expected one argument'),
