@@ -89,6 +89,16 @@ def test_readme_and_help_name_each_flag_with_its_default(monkeypatch):
     assert len(shown) == len(fully_connected_feed.DEFAULTS) - 2  # seed, data
 
 
+def test_each_line_of_the_versions_is_one_that_a_shell_takes():
+    lines = re.findall(r'^\| [\d., ]+ \| `(.*)` \|$', read(ROOT, 'README.md'), re.M)
+    assert len(lines) == 9
+    for line in lines:
+        make, activate, *installs = line.split(' && ')
+        python, _, _, folder = make.split()
+        assert python.startswith('python3') and activate == '. %s/bin/activate' % folder
+        assert installs[0] == 'pip install -U pip' and len(installs) == 2
+
+
 def test_readme_and_tutorial_show_the_lines_that_a_run_prints():
     line = re.compile(
         r'Step \d+: loss = \d\.\d\d \(\d\.\d{3} sec\)|\.\.\.|(Training|Validation|Test)'
