@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-import generate_digits
 from helpers import PROGRAM, call, own_lines
+from idx_files import write_small_mnist
 
 os.environ.pop('PYTHONUNBUFFERED', None)  # would hide lines that show too late
 # nohup and a shell's & ignore these signals, and the program would, too.
@@ -24,23 +24,10 @@ Run = collections.namedtuple('Run', 'log_dir lines')
 
 @pytest.fixture(scope='session')
 def digits_dir(tmp_path_factory):
-    """A folder with 7,000 generated training digits and 1,000 for testing."""
+    """A folder with the first 7,000 training digits of MNIST and 1,000 for testing."""
     directory = str(tmp_path_factory.mktemp('digits'))
-    generate_digits.generate(directory, train=7000, test=1000)
+    write_small_mnist(directory)
     return directory
-
-
-@pytest.fixture(scope='session')
-def mnist_dir():
-    """A folder with the real MNIST."""
-    return os.environ.get('MNIST_DATA_DIR') or pytest.skip('MNIST_DATA_DIR is not set')
-
-
-@pytest.fixture(scope='session')
-def reference_dir():
-    """A folder with numbers recorded from TensorFlow 1.3."""
-    folder = os.environ.get('TF13_REFERENCE_DIR')
-    return folder or pytest.skip('TF13_REFERENCE_DIR is not set')
 
 
 @pytest.fixture(scope='session')

@@ -11,11 +11,11 @@ from unittest import mock
 
 import fully_connected_feed
 from fully_connected_feed import SESSION_CONFIG, tf
+from idx_files import ROOT
 
 # The first session of a process sets the threads, and so the rounding, of all of them.
 tf.Session(config=SESSION_CONFIG).close()
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, 'fully_connected_feed.py')
 RECORD = 'fully_connected_feed.flags'
 SAYS = 'fully_connected_feed: '

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-import generate_digits
+from idx_files import FILES, write_idx
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
 
@@ -47,9 +47,9 @@ def write_random_digits(folder, train=7000, test=1000, size=(4, 3)):
         shapes = {'images': (count,) + size, 'labels': (count,)}
         for kind, values in ('images', 256), ('labels', 10):
             shape = shapes[kind]
-            file = generate_digits.FILES[name] % (kind, len(shape))
+            file = FILES[name] % (kind, len(shape))
             data = rng.randint(0, values, shape).astype(np.uint8)
-            generate_digits.write_idx(os.path.join(folder, file), shape, [data])
+            write_idx(os.path.join(folder, file), data)
 
 
 def running_sums(loader, name):

@@ -1,6 +1,6 @@
 """Records the numbers of TensorFlow 1.3 that the tests compare with.
 
-    python tests/record_tensorflow_1_3.py DIR --input_data_dir MNIST
+    python tests/record_tensorflow_1_3.py DIR
 
 It installs TensorFlow 1.3.0 into an environment of its own, which takes Python 3.6,
 runs the tutorial's modules as they are in that wheel, and writes what they give into
@@ -21,17 +21,11 @@ import tempfile
 
 import numpy as np
 
-import generate_digits
 import loader_uses
+from idx_files import MNIST_DIR, ROOT
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENVIRONMENT = os.path.join(ROOT, 'build', 'tensorflow-1.3')
 PACKAGES = ['tensorflow==1.3.0', 'protobuf<3.18', 'numpy<1.17']
-FILES = [
-    name % kind
-    for name in generate_digits.FILES.values()
-    for kind in (('images', 3), ('labels', 1))
-]
 STEPS = 2000
 
 
@@ -87,7 +81,7 @@ def silence():
         yield
 
 
-def record(directory, mnist_dir):
+def record(directory):
     """Writes the files. This is run by Python 3.6."""
     import tensorflow as tf
     from tensorflow.contrib.learn.python.learn.datasets import mnist as input_data
@@ -99,7 +93,7 @@ def record(directory, mnist_dir):
         with open(os.path.join(directory, name), 'w') as f:
             json.dump(found, f, indent=indent)
 
-    def in_new_graph(use, *arguments, folder=mnist_dir):
+    def in_new_graph(use, *arguments, folder=MNIST_DIR):
         with tf.Graph().as_default(), silence():
             loader = loader_uses.Loader(input_data, folder, tf.set_random_seed)
             return use(loader, *arguments)
@@ -146,7 +140,7 @@ def record(directory, mnist_dir):
     write('graph-1.3.json', nodes, indent=0)
 
     with silence():
-        sets = input_data.read_data_sets(mnist_dir, seed=7)
+        sets = input_data.read_data_sets(MNIST_DIR, seed=7)
     variables, training, curve, counts = tf.trainable_variables(), {}, [], {}
     # The number of threads sets the rounding, so it is the same on every machine.
     config = tf.ConfigProto(intra_op_parallelism_threads=2)
@@ -190,24 +184,18 @@ def compare(directory, other):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    add, mnist_dir = parser.add_argument, os.environ.get('MNIST_DATA_DIR', '')
+    add = parser.add_argument
     add('directory', metavar='DIR', help='where the files go')
-    add('--input_data_dir', default=mnist_dir, help='with MNIST (or $MNIST_DATA_DIR)')
     add('--python', help='a Python 3.6, with or without TensorFlow 1.3')
     add('--compare', metavar='DIR2', default=loader_uses.DATA, help='with these files')
     add('--record', action='store_true', help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.record:
-        record(flags.directory, flags.input_data_dir)
+        record(flags.directory)
         return
-    for name in FILES:  # TensorFlow 1.3 would try to download them
-        path = os.path.join(flags.input_data_dir, name)
-        if not os.path.exists(path):
-            parser.error('--input_data_dir: there is no %s' % path)
     python = python_with_tensorflow_1_3(flags.python)
     os.makedirs(os.path.join(flags.directory, 'checkpoint'), exist_ok=True)
-    arguments = [flags.directory, '--record', '--input_data_dir', flags.input_data_dir]
-    status = start(python, __file__, *arguments).wait()
+    status = start(python, __file__, flags.directory, '--record').wait()
     if status:
         sys.exit('%s ended with status %d' % (python, status))
     compare(flags.directory, flags.compare)

@@ -19,9 +19,9 @@ import time
 import numpy as np
 import pytest
 
-import generate_digits
 import input_data
 from helpers import ROOT, without_rights
+from idx_files import write_small_mnist
 from input_data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 PAGE = b'<!DOCTYPE html><title>Log in</title><p>Log in to use this network.</p>'
@@ -103,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def files(tmp_path_factory):
     """The four files of 500 training digits and 100 for testing: names to bytes."""
     directory = tmp_path_factory.mktemp('published')
-    generate_digits.generate(str(directory), train=500, test=100)
+    write_small_mnist(str(directory), train=500, test=100)
     return contents(directory)
 
 
@@ -248,7 +248,7 @@ def test_files_of_another_set_are_not_completed_with_mnist(
 @pytest.mark.parametrize('lacking', [None, TEST_LABELS])
 def test_nothing_of_a_wrong_set_is_kept(tmp_path, folder, files, mirror, lacking):
     """The files are intact, but do not fit the user's, or one of them is missing."""
-    generate_digits.generate(str(tmp_path / 'other'), train=501, test=100, seed=1)
+    write_small_mnist(str(tmp_path / 'other'), train=501, test=100)
     others = contents(tmp_path / 'other')
     others.pop(lacking, None)
     folder.mkdir()

@@ -11,7 +11,6 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import fully_connected_feed
-import generate_digits
 import input_data
 from helpers import (
     PROGRAM,
@@ -26,6 +25,7 @@ from helpers import (
     variables,
     without_rights,
 )
+from idx_files import write_idx
 
 SECONDS = 120  # until a program that should have ended long ago counts as hung
 
@@ -73,7 +73,7 @@ def data(digits_dir, tmp_path):
 
 def replace(data, name, array):
     (data / name).unlink()
-    generate_digits.write_idx(str(data / name), array.shape, [array])
+    write_idx(str(data / name), array)
 
 
 def test_data_that_the_model_does_not_fit(flags, data, tmp_path):

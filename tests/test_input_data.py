@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 import input_data
 import loader_uses
 from helpers import ROOT
+from idx_files import MNIST_DIR
 from loader_uses import digest, recorded
 
 
@@ -99,11 +100,11 @@ def assert_same_batches(actual, expected, sizes, **options):
 
 
 @pytest.fixture(scope='module')
-def unpacked_mnist(mnist_dir, tmp_path_factory):
+def unpacked_mnist(tmp_path_factory):
     """A folder with the real MNIST, unpacked, which is read faster."""
     folder = tmp_path_factory.mktemp('unpacked')
     for name in input_data.SHA256:
-        with gzip.open(os.path.join(mnist_dir, name)) as f:
+        with gzip.open(os.path.join(MNIST_DIR, name)) as f:
             (folder / name[:-3]).write_bytes(f.read())
     return str(folder)
 

@@ -14,6 +14,7 @@ import fully_connected_feed
 import input_data
 import mnist
 from helpers import ROOT, read
+from idx_files import MNIST_DIR
 
 TF_VERSION = tuple(int(number) for number in tf.__version__.split('.')[:2])
 
@@ -102,11 +103,11 @@ def test_evaluation_counts_the_right_predictions(model):
         assert model.sess.run(model.correct, feed_dict) == 37
 
 
-def test_loss_curve_is_that_of_tensorflow_1_3(model, reference_dir, mnist_dir):
-    recorded = np.load(os.path.join(reference_dir, 'training.npz'))
+def test_loss_curve_is_that_of_tensorflow_1_3(model):
+    recorded = np.load(os.path.join(ROOT, 'tests', 'data', 'training.npz'))
     for name, variable in model.trainable.items():
         variable.load(recorded['initial/' + name], model.sess)
-    train = input_data.read_data_sets(mnist_dir, seed=7).train
+    train = input_data.read_data_sets(MNIST_DIR, seed=7).train
     curve = []
     for _ in range(2000):
         feed_dict = dict(zip([model.images, model.labels], train.next_batch(100)))

@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 
-import generate_digits
 import input_data
 from helpers import (
     GOING_ON,
     LAST,
     RECORD,
+    ROOT,
     SAYS,
     assert_one_line,
     assert_same_run,
@@ -25,6 +25,7 @@ from helpers import (
     steps_saved,
     variables,
 )
+from idx_files import MNIST_DIR, write_idx
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_data_with_one_other_label_than_that_of_the_run_is_refused(
         labels = input_data.extract_labels(f)
     labels[place] = 9 - labels[place]
     os.remove(path)
-    generate_digits.write_idx(path, labels.shape, [labels])
+    write_idx(path, labels)
     result = resume(copied, '--input_data_dir', other, '--max_steps=960')
     assert_one_line(result, 1, '--input_data_dir ' + other, copied, 'other data')
     assert files_in(copied) == files_in(finished.log_dir)
@@ -202,18 +203,18 @@ def test_seed_is_drawn_and_recorded(digits_dir, tmp_path):
 
 
 def test_checkpoint_of_tensorflow_1_3_is_evaluated_to_its_counts_and_resumed(
-    reference_dir, mnist_dir, tmp_path
+    tmp_path,
 ):
-    checkpoint = os.path.join(reference_dir, 'checkpoint')
+    checkpoint = os.path.join(ROOT, 'tests', 'data', 'checkpoint')
     log_dir = shutil.copytree(checkpoint, str(tmp_path / 'log'))
     os.chmod(log_dir, 0o755)
-    data = '--input_data_dir', mnist_dir
+    data = '--input_data_dir', MNIST_DIR
     status, stdout, lines = resume(log_dir, *data, '--hidden1=64')
     assert (status, stdout) == (1, []) and '--hidden1 64 --hidden2 32' in lines[-1]
     assert sorted(files_in(log_dir)) == sorted(os.listdir(checkpoint))
     status, stdout, lines = resume(log_dir, *data)
     assert (status, lines) == (0, [GOING_ON % (2000, 2000)])
-    expected = json.loads(read(reference_dir, 'evaluation.json'))
+    expected = json.loads(read(ROOT, 'tests', 'data', 'evaluation.json'))
     for name, line in zip(('train', 'validation', 'test'), stdout[1::2]):
         counts = expected[name]['num_examples'], expected[name]['num_correct']
         assert line.startswith('  Num examples: %d  Num correct: %d ' % counts)
