@@ -1,5 +1,6 @@
 """The tutorial's functions, and what a run prints and writes."""
 
+import argparse
 import os
 import re
 
@@ -48,8 +49,12 @@ def test_feed_dict_holds_the_next_batch(monkeypatch, digits_dir):
 
 
 @pytest.mark.parametrize('batch_size', [1, 7, 1000])
-def test_each_example_is_evaluated_once(finished, digits_dir, capsys, batch_size):
+def test_each_example_is_evaluated_once(
+    finished, digits_dir, capsys, monkeypatch, batch_size
+):
     """NumPy predicts the same; 1,000 examples are tested, 2,000 trained on."""
+    flags = argparse.Namespace(batch_size=batch_size)
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', flags)
     sets, twin = (input_data.read_data_sets(digits_dir, seed=3) for _ in range(2))
     for data_sets in sets, twin:
         data_sets.train.next_batch(77)
@@ -81,30 +86,85 @@ def test_each_example_is_evaluated_once(finished, digits_dir, capsys, batch_size
             np.testing.assert_array_equal(found, expected)
 
 
-def test_what_fills_up_the_last_batch_is_not_counted():
-    labels = np.arange(13) % 10
-    data_set = input_data.DataSet(np.zeros((13, 28, 28, 1), np.uint8), labels)
+@pytest.mark.parametrize('reshape', [True, False])
+def test_what_fills_up_the_last_batch_is_not_counted(monkeypatch, reshape):
+    flags = argparse.Namespace(batch_size=8)
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', flags)
+    images, labels = np.zeros((13, 28, 28, 1), np.uint8), np.arange(13) % 10
+    data_set = input_data.DataSet(images, labels, reshape=reshape)
     for predicted in range(10):
         with tf.Graph().as_default(), tf.Session() as sess:
-            feeds = fully_connected_feed.placeholder_inputs(8)
-            correct = mnist.evaluation(tf.one_hot([predicted] * 8, 10), feeds[1])
-            precision = fully_connected_feed.do_eval(sess, correct, *feeds, data_set)
+            images = tf.placeholder(tf.float32, (8, 784) if reshape else (8, 28, 28, 1))
+            labels_placeholder = tf.placeholder(tf.int32, 8)
+            correct = tf.one_hot([predicted] * 8, 10) + 0 * tf.reduce_sum(images)
+            precision = fully_connected_feed.do_eval(
+                sess,
+                mnist.evaluation(correct, labels_placeholder),
+                images,
+                labels_placeholder,
+                data_set,
+            )
         assert precision == (labels == predicted).sum() / 13
 
 
-@pytest.mark.skipif(os.name != 'posix', reason='paths look otherwise here')
+def test_placeholders_of_any_batch_size_make_the_same_run(
+    flags, finished, tmp_path, monkeypatch
+):
+    """As the tutorial proposes, and as whoever classifies one image needs them."""
+    placeholder_inputs = fully_connected_feed.placeholder_inputs
+    monkeypatch.setattr(
+        fully_connected_feed, 'placeholder_inputs', lambda _: placeholder_inputs(None)
+    )
+    assert call(*flags(tmp_path))[::2] == (0, [])
+    assert curves(tmp_path) == curves(finished.log_dir)
+
+
+@pytest.mark.parametrize('numbers', [4, 3072])
+def test_data_of_ones_own(flags, tmp_path, monkeypatch, numbers):
+    """The tutorial as a skeleton: other arrays, and two sizes in mnist.py."""
+    rng = np.random.RandomState(0)
+    examples, labels = rng.rand(230, numbers), rng.randint(0, 3, 230)
+
+    def read_data_sets(*args, seed, **options):
+        return input_data.Datasets(
+            *[
+                input_data.DataSet(examples[x], labels[x], reshape=False, seed=seed)
+                for x in (slice(200), slice(200, 215), slice(215, 230))
+            ]
+        )
+
+    monkeypatch.setattr(input_data, 'read_data_sets', read_data_sets)
+    run = flags(tmp_path / 'log', '--max_steps=110')
+    status, _, (line,) = call(*run)
+    assert (status, str(numbers) in line, 'mnist.py' in line) == (1, True, True)
+    monkeypatch.setattr(mnist, 'IMAGE_PIXELS', numbers)
+    monkeypatch.setattr(mnist, 'NUM_CLASSES', 3)
+    status, stdout, stderr = call(*run)
+    assert (status, stderr) == (0, [])
+    assert_printed(stdout, 110, 100, [200, 15, 15])
+    assert call(*run, '--resume', '--max_steps=130')[0] == 0
+
+
 @pytest.mark.parametrize(
     'argv, data_dir, log_dir',
     [
-        ('--train_dir=/t', '/t', '/t'),
-        ('--train_dir=/t --log_dir=~/l', '/t', '/home/me/l'),
-        ('--input_data_dir=/i --train_dir=/t', '/i', '/t'),
+        ('--train_dir=~/t', 't', 't'),
+        ('--train_dir=~/t --log_dir=~/l', 't', 'l'),
+        ('--input_data_dir=~/i --train_dir=~/t', 'i', 't'),
     ],
 )
-def test_train_dir_is_for_directories_not_given(monkeypatch, argv, data_dir, log_dir):
-    monkeypatch.setenv('HOME', '/home/me')
-    flags = fully_connected_feed.parse_flags(argv.split())
-    assert (flags.input_data_dir, flags.log_dir) == (data_dir, log_dir)
+def test_train_dir_is_for_directories_not_given(
+    tmp_path, monkeypatch, argv, data_dir, log_dir
+):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    taken = []
+    monkeypatch.setattr(
+        input_data, 'read_data_sets', lambda data, *_, **__: taken.append(data)
+    )
+    with pytest.raises(AttributeError):  # there are no data sets
+        fully_connected_feed.main(argv.split())
+    assert taken == [str(tmp_path / data_dir)]
+    assert (tmp_path / log_dir / 'fully_connected_feed.lock').exists()
 
 
 def test_events_hold_the_printed_curves_and_the_graph(finished):

@@ -67,12 +67,9 @@ images_placeholder: images_feed,
 data_sets = input_data.read_data_sets(FLAGS.train_dir, FLAGS.fake_data)
     data_sets = input_data.read_data_sets(FLAGS.input_data_dir, FLAGS.fake_data,
     two directories, and a seed
-with tf.Graph().as_default():
-    , tf.Graph().as_default():
-    a lock, and settings of the process
 with tf.Session() as sess:
     with tf.Session(config=
-    options that make it faster, and a stop that loses nothing
+    options that make it faster
 for step in xrange(FLAGS.max_steps):
     for step in xrange(start_step, FLAGS.max_steps):
     a run can be resumed

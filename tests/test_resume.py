@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 import input_data
@@ -54,8 +55,7 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(
 
 @pytest.mark.parametrize('more', [[], ['--max_steps=50']])
 def test_resume_of_a_finished_run_only_evaluates(copied, finished, more):
-    told = GOING_ON % (950, 50 if more else 950)
-    assert resume(copied, *more) == (0, finished.lines[-6:], [told])
+    assert resume(copied, *more) == (0, finished.lines[-6:], [GOING_ON % (950, 950)])
     assert_same_run(copied, finished.log_dir)
 
 
@@ -103,79 +103,142 @@ def test_other_flags_may_change(copied):
     ],
 )
 def test_contradiction_names_both_values(copied, finished, changed, contradiction):
-    assert_one_line(resume(copied, changed), 2, contradiction)
+    assert_one_line(resume(copied, changed), 1, contradiction)
     assert files_in(copied) == files_in(finished.log_dir)
 
 
-DAMAGED = '%s is damaged; move it away, and give --hidden1, --hidden2' % RECORD
-
-
 @pytest.mark.parametrize(
-    'found, damaged, words',
+    'found, damaged',
     [
-        ('(?s).+', '', DAMAGED),
-        ('(?s).+', '3', DAMAGED),
-        ('(?s).+', '[["--seed", 5]]', DAMAGED),
-        ('(?s).+', '[' * 100000, DAMAGED),
-        ('(?s).+', '--max_steps=950\n', DAMAGED),
-        ('(?s).{60}$', '', DAMAGED),
-        ('"max_steps": 950', '"max_steps": -3', '--max_steps'),
-        ('"eval_steps": 100', '"eval_steps": 0', '--eval_steps'),
-        ('"seed": 5', '"seed": null', '--seed'),
-        ('"fake_data": false', '"fake_data": "false"', '--fake_data'),
-        ('"seed": 5', '"seed": 5, "colour": "red"', '--colour=red'),
+        ('(?s).+', ''),
+        ('(?s).+', '3'),
+        ('(?s).+', '[["--seed", 5]]'),
+        ('(?s).+', '[' * 100000),
+        ('(?s).+', '--max_steps=950\n'),
+        ('(?s).{60}$', ''),
+        ('"max_steps": 950', '"max_steps": 0'),
+        ('"eval_steps": 100', '"eval_steps": "100"'),
+        ('"seed": 5', '"seed": null'),
     ],
 )
 def test_damaged_record_is_named_and_what_the_message_advises_works(
-    copied, flags, tmp_path, found, damaged, words
+    copied, flags, tmp_path, found, damaged
 ):
     path = os.path.join(copied, RECORD)
     text = re.sub(found, damaged, read(path))
     with open(path, 'w') as f:
         f.write(text)
-    assert_one_line(resume(copied), 1 if words == DAMAGED else 2, path, words)
+    advice = '%s is damaged; move it away, and give --learning_rate, --max_steps' % path
+    assert_one_line(resume(copied), 1, advice, *ALL_FLAGS)
     assert read(path) == text
     os.rename(path, str(tmp_path / 'moved away'))
     assert call(*flags(copied, '--max_steps=1001', '--resume'))[0] == 0
     assert steps_saved(copied)[-2:] == [999, 1000]
 
 
-@pytest.mark.parametrize('absent', ['learning_rate', 'data'])
-def test_flag_that_an_older_record_lacks_gets_its_default(copied, finished, absent):
+# What a run depends on.
+ALL_FLAGS = '--learning_rate --max_steps --hidden1 --hidden2 --batch_size'.split()
+ALL_FLAGS += '--eval_steps --input_data_dir --seed --fake_data'.split()
+
+
+def test_lost_record_is_told_with_the_flags_that_it_held(copied, flags):
+    os.remove(os.path.join(copied, RECORD))
+    status, _, (lost, going_on) = call('--resume', *flags(copied, '--max_steps=960'))
+    assert (status, going_on) == (0, GOING_ON % (950, 960))
+    assert '%s has no %s; give --' % (copied, RECORD) in lost
+    assert [flag for flag in ALL_FLAGS if flag not in lost] == []
+
+
+def test_flag_that_a_record_lacks_gets_its_default(copied, finished):
     record = record_of(copied)
-    del record[absent]
+    del record['learning_rate']
     with open(os.path.join(copied, RECORD), 'w') as f:
-        json.dump(record, f)
+        json.dump(dict(record, unevaluated=950), f)  # and 1.1 wrote another
     assert resume(copied)[::2] == (0, [GOING_ON % (950, 950)])
     assert record_of(copied) == record_of(finished.log_dir)
 
 
-def test_record_of_version_1_1_is_resumed(copied, finished):
-    record = dict(record_of(copied), unevaluated=950)
-    del record['data']
+def test_record_of_version_1_2_is_resumed_with_its_data_only(
+    copied, finished, digits_dir, tmp_path
+):
+    """It has the checksum of the labels alone."""
+    record = record_of(copied)
+    data, record['data'] = record['data'], record['data'][:8]
     with open(os.path.join(copied, RECORD), 'w') as f:
         json.dump(record, f, indent=1)
+    other = copy_with(digits_dir, tmp_path, input_data.TRAIN_LABELS, lambda x: 9 - x)
+    assert_other_data(resume(copied, '--input_data_dir', other), other, copied)
     assert resume(copied)[::2] == (0, [GOING_ON % (950, 950)])
+    assert record_of(copied)['data'] == data
     assert_same_run(copied, finished.log_dir)
 
 
-@pytest.mark.parametrize(
-    'name, place',
-    [('train', 0), ('train', 6999), ('t10k', 999)],
-    ids=['validation', 'train', 'test'],
-)
-def test_data_with_one_other_label_than_that_of_the_run_is_refused(
-    copied, finished, digits_dir, tmp_path, name, place
+def test_recorded_folder_that_went_bad_can_be_overruled(
+    copied, digits_dir, tmp_path, flags
 ):
+    link = tmp_path / 'link'
+    link.symlink_to(digits_dir)
+    log_dir = str(tmp_path / 'linked')
+    changed = '--input_data_dir', str(link), '--max_steps=2'
+    assert call(*flags(log_dir, *changed))[0] == 0
+    link.unlink()
+    link.symlink_to('/nowhere')
+    assert_one_line(resume(log_dir), 1, str(link))
+    assert resume(log_dir, '--input_data_dir', digits_dir)[0] == 0
+    assert record_of(log_dir)['input_data_dir'] == digits_dir
+
+
+def test_train_dir_does_not_replace_the_recorded_data(digits_dir, tmp_path, flags):
+    assert call(*flags(tmp_path, '--max_steps=1'))[0] == 0
+    more = '--resume', '--train_dir', str(tmp_path), '--max_steps=2'
+    assert call(*more)[::2] == (0, [GOING_ON % (1, 2)])
+    assert record_of(tmp_path)['input_data_dir'] == digits_dir
+
+
+def copy_with(digits_dir, tmp_path, name, change):
+    """Copies the digits, with a change of the array in one of the files."""
     other = shutil.copytree(digits_dir, str(tmp_path / 'other'))
-    path = os.path.join(other, name + '-labels-idx1-ubyte.gz')
+    path = os.path.join(other, name)
+    extract = input_data.extract_labels
+    if 'images' in name:
+        extract = input_data.extract_images
     with open(path, 'rb') as f:
-        labels = input_data.extract_labels(f)
-    labels[place] = 9 - labels[place]
+        array = extract(f)
     os.remove(path)
-    write_idx(path, labels)
+    write_idx(path, change(array).reshape(array.shape[:3]))
+    return other
+
+
+def assert_other_data(result, other, log_dir):
+    words = '--input_data_dir %s is not the data of the run in %s' % (other, log_dir)
+    assert_one_line(result, 1, words)
+
+
+def one_other(place):
+    def change(labels):
+        labels[place] = 9 - labels[place]
+        return labels
+
+    return change
+
+
+@pytest.mark.parametrize(
+    'name, change',
+    [
+        (input_data.TRAIN_LABELS, one_other(0)),  # validation
+        (input_data.TRAIN_LABELS, one_other(6999)),
+        (input_data.TEST_LABELS, one_other(999)),
+        (input_data.TRAIN_IMAGES, lambda images: 255 - images),
+        (input_data.TEST_IMAGES, lambda images: images // 2 * 2),
+    ],
+)
+def test_data_that_differs_from_that_of_the_run_is_refused(
+    copied, finished, digits_dir, tmp_path, name, change
+):
+    """One label, or the pixels of all images as in MNIST-C."""
+    other = copy_with(digits_dir, tmp_path, name, change)
     result = resume(copied, '--input_data_dir', other, '--max_steps=960')
-    assert_one_line(result, 1, '--input_data_dir ' + other, copied, 'other data')
+    assert_other_data(result, other, copied)
     assert files_in(copied) == files_in(finished.log_dir)
 
 
@@ -190,16 +253,20 @@ def test_any_name_of_the_data_survives_the_record(flags, digits_dir, tmp_path, n
     assert record_of(log_dir)['input_data_dir'] == data
 
 
-def test_seed_is_drawn_and_recorded(digits_dir, tmp_path):
+def test_seed_is_drawn_recorded_and_gives_the_same_weights(digits_dir, tmp_path):
     def first_step(name, *more):
+        """The batch is the whole set: only the first weights differ."""
         places = ['--input_data_dir', digits_dir, '--log_dir', str(tmp_path / name)]
-        assert call('--max_steps=1', *places, *more)[0] == 0
-        return str(record_of(tmp_path / name)['seed']), variables(tmp_path / name, 0)
+        changed = '--max_steps=1', '--batch_size=2000'
+        assert call(*changed, *places, *more)[0] == 0
+        return record_of(tmp_path / name)['seed'], variables(tmp_path / name, 0)
 
-    seed, weights = first_step('one')
-    other_seed, other_weights = first_step('two')
-    assert seed != other_seed and weights != other_weights
-    assert first_step('three', '--seed', seed) == (seed, weights)
+    drawn = [first_step(str(number)) for number in range(4)]
+    seeds, weights = zip(*drawn)
+    assert len(set(seeds)) == 4 and max(seeds) > 2**24  # 4 random bytes
+    first, second = [np.frombuffer(x['hidden1/weights'], 'f') for x in weights[:2]]
+    assert np.abs(first - second).max() > 0.05
+    assert first_step('again', '--seed=%d' % seeds[0]) == drawn[0]
 
 
 def test_checkpoint_of_tensorflow_1_3_is_evaluated_to_its_counts_and_resumed(
@@ -213,7 +280,8 @@ def test_checkpoint_of_tensorflow_1_3_is_evaluated_to_its_counts_and_resumed(
     assert (status, stdout) == (1, []) and '--hidden1 64 --hidden2 32' in lines[-1]
     assert sorted(files_in(log_dir)) == sorted(os.listdir(checkpoint))
     status, stdout, lines = resume(log_dir, *data)
-    assert (status, lines) == (0, [GOING_ON % (2000, 2000)])
+    lost, going_on = lines
+    assert status == 0 and RECORD in lost and going_on == GOING_ON % (2000, 2000)
     expected = json.loads(read(ROOT, 'tests', 'data', 'evaluation.json'))
     for name, line in zip(('train', 'validation', 'test'), stdout[1::2]):
         counts = expected[name]['num_examples'], expected[name]['num_correct']
