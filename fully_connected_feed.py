@@ -95,7 +95,7 @@ def fill_feed_dict(data_set, images_pl, labels_pl):
     return feed_dict
 
 
-def ordered_feed_dicts(data_set, images_placeholder, labels_placeholder):
+def feed_dicts(data_set, images_placeholder, labels_placeholder):
     """Yields a feed dictionary for each batch of a whole data set, in order."""
     for images_feed, labels_feed in data_set.in_order(FLAGS.batch_size):
         missing = FLAGS.batch_size - len(labels_feed)
@@ -119,9 +119,7 @@ def do_eval(sess, eval_correct, images_placeholder, labels_placeholder, data_set
         precision, float: the fraction that is right, NaN for an empty data set.
     """
     true_count = 0
-    for feed_dict in ordered_feed_dicts(
-        data_set, images_placeholder, labels_placeholder
-    ):
+    for feed_dict in feed_dicts(data_set, images_placeholder, labels_placeholder):
         true_count += sess.run(eval_correct, feed_dict=feed_dict)
     num_examples = data_set.num_examples
     precision = true_count / num_examples if num_examples else float('nan')
@@ -519,7 +517,7 @@ def main(argv=None):
     before = FLAGS
     if argv is None:  # in a notebook the command line is the kernel's
         argv = [] if hasattr(sys, 'ps1') else sys.argv[1:]
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # no traceback then
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # no traceback then
     try:
         for module in mnist, input_data:
             if not hasattr(module, 'NUM_CLASSES'):
@@ -528,6 +526,8 @@ def main(argv=None):
         run_training()
     except KeyboardInterrupt as stop:
         tell(str(stop) or 'interrupted')
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Python's exit may wait
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # for a reader of its output
         sys.exit(130)
     except PermissionError as error:
         tell(f'{error}; give a --train_dir of your own')

@@ -144,7 +144,7 @@ def test_interrupted_while_reading(start, flags, data, tmp_path):
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
         stdout, stderr = process.communicate()
-    assert (process.returncode, stdout) == (130, '')
+    assert process.returncode in (130, -signal.SIGINT) and stdout == ''
     (line,) = own_lines(stderr)
     assert line.startswith('fully_connected_feed: interrupted')
 

@@ -149,7 +149,7 @@ def test_lock_that_cannot_be_opened_is_heeded(flags, copied, digits_dir):
 
 
 def test_file_system_without_locks(flags, tmp_path, monkeypatch):
-    def refuse(self):
+    def refuse(self, timeout):
         raise NotImplementedError('FileSystem does not appear to support flock')
 
     monkeypatch.setattr('filelock.FileLock.acquire', refuse)
