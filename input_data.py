@@ -15,14 +15,13 @@ import http.client
 import io
 import operator
 import os
+import pathlib
 import ssl
 import struct
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import zlib
 
@@ -33,6 +32,9 @@ TRAIN_LABELS = 'train-labels-idx1-ubyte.gz'
 TEST_IMAGES = 't10k-images-idx3-ubyte.gz'
 TEST_LABELS = 't10k-labels-idx1-ubyte.gz'
 
+# MNIST comes with this file, from a clone as installed. A pasted cell has no __file__.
+_HERE = pathlib.Path(globals().get('__file__', 'input_data.py')).absolute()
+BUNDLED = str(_HERE.parents[__name__.count('.')] / 'MNIST_data')
 MIRRORS = (
     'https://storage.googleapis.com/cvdf-datasets/mnist/',
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
@@ -47,8 +49,6 @@ SHA256 = {
     TEST_LABELS: 'ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5',
 }
 READ_TIMEOUT = 5  # seconds without an answer, for each address of a host
-SLOW_SECONDS = 10  # a download that gets fewer bytes a second than MINIMUM_RATE ...
-MINIMUM_RATE = 2000  # ... for so long is given up
 
 IMAGES_MAGIC = 2051  # IDX: unsigned bytes (8 * 256), 3 dimensions
 LABELS_MAGIC = 2049  # IDX: unsigned bytes, 1 dimension
@@ -360,11 +360,9 @@ def maybe_download(filename, work_directory, source_url=None):
     """
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
-        urls = [source_url]
-        if not source_url or _is_mirror(source_url.rpartition(filename)[0]):
-            urls = [mirror + filename for mirror in MIRRORS]
-        sources = [{filename: url} for url in urls]
-        for _, packed, _ in _downloads(work_directory, sources):
+        is_mnist = not source_url or _is_mirror(source_url.rpartition(filename)[0])
+        sources = _sources(filename) if is_mnist else [source_url]
+        for _, packed, _ in _fetch({filename: sources}, is_mnist, work_directory):
             _write_new(path, packed)
     return path
 
@@ -412,9 +410,9 @@ def _read_files(folder, source_url):
                 f"{path} is not MNIST's, whose {', '.join(absent)} would not fit; put"
                 ' the rest of its set there, or give the source_url of its set'
             )
-    urls = MIRRORS if is_mnist else [source_url]
-    sources = [{name: _url_in(url, name) for name in absent} for url in urls]
-    for name, unwritten[name], arrays[name] in _downloads(folder, sources):
+    own = '' if is_mnist else source_url.rstrip('/') + '/'
+    sources = {name: [own + name] if own else _sources(name) for name in absent}
+    for name, unwritten[name], arrays[name] in _fetch(sources, is_mnist, folder):
         paths[name] = os.path.join(folder, name)
         if is_mnist:
             _write_new(paths[name], unwritten.pop(name))
@@ -482,59 +480,67 @@ def _sha256(array):
     return hashlib.sha256(array).hexdigest()
 
 
-def _url_in(folder_url, name):
-    """Returns the URL of a file in a folder; a query (?token=...) stays."""
-    url = urllib.parse.urlsplit(folder_url)
-    return url._replace(path=url.path.rstrip('/') + '/' + name).geturl()
+def _sources(name):
+    """Returns the path and URLs to try for one of MNIST's files, in this order."""
+    path = os.path.join(BUNDLED, name)
+    return [path] * os.path.isfile(path) + [mirror + name for mirror in MIRRORS]
 
 
-def _downloads(folder, sources):
-    """Yields name, packed data and array of each file, from the first intact copy.
+def _fetch(sources, is_mnist, folder):
+    """Yields name, packed data and array of each file, from its first intact source.
 
-    A source is a dict from names to URLs. An OSError tells which files none had.
+    Sources are a dict from names to lists of paths and URLs. MNIST has to have its
+    published sums. An OSError tells which files are absent from all of theirs, and why.
     """
-    absent, reasons = list(sources[0]), {}
-    for source in sources:
-        for name in list(absent):
-            folder_url = source[name].split('?')[0].rpartition('/')[0]
+    absent, reasons, silent = [], {}, set()
+    for name in sources:
+        for source in sources[name]:
+            place = os.path.dirname(source)
+            if place in silent:
+                continue
             try:
-                packed, array = _fetch(source[name], name), None
-                if name in MAGIC:
-                    unpacked = gzip.GzipFile(fileobj=io.BytesIO(packed))
-                    array = _read_idx(unpacked, MAGIC[name])
-                    if _is_mirror(folder_url) and _sha256(array) != SHA256[name]:
-                        raise ValueError('SHA-256 is not the published one')
+                packed = _read_source(source, name)
+                array = _checked(packed, name, is_mnist) if name in MAGIC else None
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
-                reasons[folder_url] = ' '.join(str(e).split())
-                if isinstance(e, (ValueError, urllib.error.HTTPError)):
-                    continue  # with the next file
-                break  # a mirror that does not answer
-            absent.remove(name)
-            yield name, packed, array
+                reasons[place] = ' '.join(str(e).split())
+                if not isinstance(e, (ValueError, urllib.error.HTTPError)):
+                    silent.add(place)  # it would not answer for the next file, either
+            else:
+                yield name, packed, array
+                break
+        else:
+            absent.append(name)
     if absent:
-        tried = ', '.join(f'{url} ({reason})' for url, reason in reasons.items())
+        tried = ', '.join(f'{place} ({reasons[place]})' for place in reasons)
         remedy = f'put the files into {folder} by hand'
         raise OSError(f'cannot download {", ".join(absent)}; {remedy}. Tried: {tried}')
 
 
-def _fetch(url, name):
-    """Downloads a file into memory and shows the progress on stderr."""
+def _checked(packed, name, is_mnist):
+    """Returns the array of a packed file; a ValueError says if it is not intact."""
+    array = _read_idx(gzip.GzipFile(fileobj=io.BytesIO(packed)), MAGIC[name])
+    if is_mnist and _sha256(array) != SHA256[name]:
+        raise ValueError('SHA-256 is not the published one')
+    return array
+
+
+def _read_source(source, name):
+    """Returns the bytes of a file from a path, or from a URL, which shows progress."""
+    if '://' not in source:
+        return pathlib.Path(source).read_bytes()
     import certifi  # here, since most uses read files that are there
     import tqdm
 
     context = ssl.create_default_context(cafile=certifi.where())
     data = bytearray()
-    with urllib.request.urlopen(url, timeout=READ_TIMEOUT, context=context) as response:
+    with urllib.request.urlopen(
+        source, timeout=READ_TIMEOUT, context=context
+    ) as response:
         size = int(response.headers.get('Content-Length', 0))
         with tqdm.tqdm(desc=name, total=size or None, unit='B', unit_scale=True) as bar:
-            start, before = time.monotonic(), 0
             for chunk in iter(lambda: response.read1(CHUNK), b''):
                 data += chunk
                 bar.update(len(chunk))
-                if time.monotonic() - start > SLOW_SECONDS:
-                    if len(data) - before < SLOW_SECONDS * MINIMUM_RATE:
-                        raise TimeoutError(f'under {MINIMUM_RATE} bytes a second')
-                    start, before = time.monotonic(), len(data)
     return data
 
 

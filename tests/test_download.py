@@ -1,4 +1,7 @@
-"""The download, from HTTP servers on the loopback address that misbehave on purpose."""
+"""Where the files come from: the clone, or HTTP servers that misbehave on purpose.
+
+The servers are on the loopback address. What they publish is a small part of MNIST.
+"""
 
 import gzip
 import hashlib
@@ -8,6 +11,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -21,10 +25,11 @@ import pytest
 
 import input_data
 from helpers import ROOT, without_rights
-from idx_files import write_small_mnist
+from idx_files import MNIST_DIR, write_small_mnist
 from input_data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 PAGE = b'<!DOCTYPE html><title>Log in</title><p>Log in to use this network.</p>'
+NOBODY = 'http://127.0.0.1:1'  # where no server listens
 DAMAGED = 'cut off|gzipped|CRC|Error -3|magic number'
 # From what a server does wrong to the reason that the error gives, and to what it
 # sends of a file.
@@ -67,7 +72,7 @@ class Mirror(socketserver.ThreadingTCPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.url = 'http://127.0.0.1:%d/mnist' % self.server_address[1]
         self.files, self.fault = files, fault
-        self.asked, self.paths = [], []  # the files' names, and all of the paths
+        self.asked = []  # the files' names
         self.write = lambda f, name, data: f.write(data)
         self.ended = threading.Event()
 
@@ -75,9 +80,8 @@ class Mirror(socketserver.ThreadingTCPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         mirror, fault = self.server, self.server.fault
-        name = os.path.basename(self.path.split('?')[0])
+        name = os.path.basename(self.path)
         mirror.asked.append(name)
-        mirror.paths.append(self.path)
         if fault in ('closes', 'not HTTP'):
             self.wfile.write(b'' if fault == 'closes' else b'SSH-2.0\r\n')
             return
@@ -134,13 +138,14 @@ def use(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def published(files, monkeypatch):
-    """Makes the digits what is published, on no mirror as yet."""
+    """Makes the digits what is published, on no mirror and in no clone as yet."""
     sums = {}
     for name in input_data.SHA256:
         data = gzip.decompress(files[name])[16 if 'images' in name else 8 :]
         sums[name] = hashlib.sha256(data).hexdigest()
     monkeypatch.setattr(input_data, 'SHA256', sums)
     monkeypatch.setattr(input_data, 'MIRRORS', [])
+    monkeypatch.setattr(input_data, 'BUNDLED', '/nowhere')
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
 
 
@@ -257,35 +262,6 @@ def test_nothing_of_a_wrong_set_is_kept(tmp_path, folder, files, mirror, lacking
         read(folder, source_url=mirror(files=others).url)
     assert 'damaged' not in str(caught.value) and 'delete' not in str(caught.value)
     assert contents(folder) == {TRAIN_LABELS: files[TRAIN_LABELS]}
-
-
-def test_server_below_the_minimum_rate(folder, files, mirror, use, monkeypatch):
-    """It begins fast, then trickles; the next takes its time, but is fast enough."""
-    part = len(files[TRAIN_IMAGES]) // 8
-    monkeypatch.setattr(input_data, 'SLOW_SECONDS', 0.2)
-    monkeypatch.setattr(input_data, 'MINIMUM_RATE', 4 * part)
-    trickling, steady = mirror(), mirror()
-
-    def trickle(f, name, data):
-        f.write(data[:-30])
-        for i in range(30, 0, -1):
-            f.write(data[-i:][:1])
-            trickling.ended.wait(0.1)
-
-    def write_parts(f, name, data):
-        f.write(data[: len(data) % part])
-        for i in range(len(data) % part, len(data), part):
-            steady.ended.wait(0.1)
-            f.write(data[i : i + part])
-
-    trickling.write, steady.write = trickle, write_parts
-    use(trickling)
-    with pytest.raises(OSError, match='under %d bytes' % (4 * part)):
-        input_data.maybe_download(TRAIN_IMAGES, str(folder))
-    use(trickling, steady)
-    input_data.maybe_download(TRAIN_IMAGES, str(folder))
-    assert contents(folder) == {TRAIN_IMAGES: files[TRAIN_IMAGES]}
-    assert steady.asked == [TRAIN_IMAGES]
 
 
 @pytest.mark.parametrize('way', ['mirrors', 'source_url'])
@@ -414,15 +390,6 @@ def test_download_shows_progress_and_heeds_the_umask(folder, mirror, use, capfd)
         assert '%s: 100%%' % path.name in shown
 
 
-def test_query_of_a_source_url_is_kept(folder, files, mirror):
-    healthy = mirror()
-    assert_sound(folder, files, source_url=healthy.url + '/?token=x')
-    assert healthy.paths == ['/mnist/%s?token=x' % name for name in input_data.SHA256]
-    with pytest.raises(OSError) as caught:
-        read(folder / 'new', source_url=mirror('404').url + '/?token=x/y')
-    assert '?token' not in str(caught.value)
-
-
 @pytest.mark.parametrize('module', ['certifi', 'tqdm'])
 def test_module_that_a_download_lacks(folder, mirror, use, monkeypatch, module):
     use(mirror())
@@ -434,6 +401,7 @@ def test_module_that_a_download_lacks(folder, mirror, use, monkeypatch, module):
 def start_child(folder, mirror):
     """Starts a process of its own that reads the data sets."""
     settings = dict(MIRRORS=[mirror.url + '/'], SHA256=input_data.SHA256)
+    settings['BUNDLED'] = input_data.BUNDLED
     return subprocess.Popen(
         [sys.executable, '-c', CHILD, json.dumps([str(folder), settings])],
         cwd=ROOT,
@@ -485,3 +453,127 @@ def test_interrupted_download_leaves_nothing(folder, mirror, before):
     with pytest.raises(KeyboardInterrupt):
         read(folder, source_url=server.url)
     assert not folder.exists() or contents(folder) == {}
+
+
+@pytest.fixture
+def bundled(tmp_path, files, monkeypatch):
+    """A folder of the four files that takes the place of the clone's MNIST_data."""
+    bundled = tmp_path / 'bundled'
+    bundled.mkdir()
+    for name in files:
+        (bundled / name).write_bytes(files[name])
+    monkeypatch.setattr(input_data, 'BUNDLED', str(bundled))
+    return bundled
+
+
+@pytest.mark.parametrize('url', [None, '%s', '%s/', 'https://%s'])
+def test_bundled_files_come_first(folder, files, bundled, mirror, use, capfd, url):
+    """Also where a script names a mirror. Nobody has to wait, so no progress shows."""
+    unasked = mirror()
+    use(unasked)
+    if url:
+        url = url.replace('https://%s', unasked.url.replace('http', 'https'))
+        url = url.replace('%s', unasked.url)
+    assert_sound(folder, files, source_url=url)
+    (folder / TEST_LABELS).unlink()
+    url = url and url.rstrip('/') + '/' + TEST_LABELS
+    input_data.maybe_download(TEST_LABELS, str(folder), url)
+    assert contents(folder) == files
+    assert (unasked.asked, capfd.readouterr().err) == ([], '')
+
+
+@pytest.mark.parametrize('fault', ['absent', 'folder', 'cut off', 'other set'])
+def test_bundled_file_that_is_missing_or_wrong_comes_from_a_mirror(
+    folder, files, bundled, mirror, use, fault
+):
+    path, healthy = bundled / TRAIN_LABELS, mirror()
+    path.unlink()
+    if fault == 'folder':
+        path.mkdir()
+    elif fault != 'absent':
+        path.write_bytes(FAULTS[fault][1](files[TRAIN_LABELS]))
+    before = sorted(bundled.iterdir())
+    with pytest.raises(OSError, match='cannot download %s' % TRAIN_LABELS) as caught:
+        read(folder)
+    assert (str(bundled) in str(caught.value)) == (fault in ('cut off', 'other set'))
+    use(healthy)
+    assert_sound(folder, files)
+    assert healthy.asked == [TRAIN_LABELS]
+    assert sorted(bundled.iterdir()) == before
+
+
+def test_bundled_files_never_replace_a_source_url_of_ones_own(
+    folder, files, bundled, mirror
+):
+    with pytest.raises(OSError) as caught:
+        read(folder, source_url=mirror('404').url)
+    assert str(bundled) not in str(caught.value) and not folder.exists()
+    url = mirror('404').url + '/' + TEST_LABELS
+    with pytest.raises(OSError):
+        input_data.maybe_download(TEST_LABELS, str(folder), url)
+    other = {name: other_set(files[name]) for name in files}
+    assert_sound(folder, other, source_url=mirror(files=other).url)
+
+
+def test_bundled_files_are_not_written_to_and_fill_up_their_own_folder(
+    files, bundled, mirror, use
+):
+    for path in bundled.iterdir():
+        path.chmod(0o444)
+    assert_sound(bundled, files)
+    (bundled / TEST_LABELS).unlink()
+    use(mirror())
+    assert_sound(bundled, files)
+
+
+# Ways to get at the loader, in a folder that has MNIST_data beside it.
+IMPORTS = {
+    'from another folder': 'sys.path.insert(0, BESIDE); import input_data',
+    'by a relative path': "sys.path.insert(0, 'a b'); import input_data",
+    'of a package': """
+os.makedirs(BESIDE + '/package/of/it')
+os.rename(BESIDE + '/input_data.py', BESIDE + '/package/of/it/input_data.py')
+sys.path.insert(0, BESIDE)
+from package.of.it import input_data""",
+    'run by its path': "vars(input_data).update(runpy.run_path('a b/input_data.py'))",
+    'pasted into a cell': """
+os.chdir(BESIDE)
+exec(open('input_data.py').read(), vars(input_data))""",
+    'exec without any name': """
+os.chdir(BESIDE)
+names = {}
+exec(open('input_data.py').read(), names)
+vars(input_data).update(names)""",
+}
+WITHOUT_NETWORK = """
+import os, runpy, sys, types
+BESIDE, folder = sys.argv[1:]
+input_data = types.ModuleType('__main__')
+%s
+os.chdir('/')
+print([data_set.num_examples for data_set in input_data.read_data_sets(folder)])
+"""
+
+
+@pytest.mark.parametrize('way', IMPORTS)
+def test_mnist_comes_with_the_loader_however_that_is_imported(tmp_path, folder, way):
+    """Without a network, and from any working folder."""
+    beside = tmp_path / 'a b'
+    beside.mkdir()
+    shutil.copy(os.path.join(ROOT, 'input_data.py'), str(beside))
+    (beside / 'MNIST_data').symlink_to(MNIST_DIR)
+    stdout = subprocess.check_output(
+        [
+            sys.executable,
+            '-c',
+            WITHOUT_NETWORK % IMPORTS[way],
+            str(beside),
+            str(folder),
+        ],
+        cwd=str(tmp_path),
+        env=dict(os.environ, http_proxy=NOBODY, https_proxy=NOBODY),
+        universal_newlines=True,
+    )
+    assert stdout == '[55000, 5000, 10000]\n'
+    mnist = contents(pathlib.Path(MNIST_DIR))
+    assert contents(folder) == {name: mnist[name] for name in input_data.SHA256}
