@@ -7,7 +7,6 @@ images, labels = mnist.train.next_batch(100)
 """
 
 import collections
-import copy
 import functools
 import gzip
 import hashlib
@@ -24,6 +23,7 @@ import threading
 import urllib.error
 import urllib.request
 import zlib
+from copy import copy as shallow_copy
 
 import numpy as np
 
@@ -62,8 +62,13 @@ FAKE_EXAMPLES, FAKE_SHAPE = 10000, (28, 28, 1)
 Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 
 _scaled = functools.partial(np.multiply, np.float32(1 / 255), dtype=np.float32)  # 0..1
-_LOCK = threading.Lock()  # a thread may read images that another one shuffles
-_SEEDED = np.random.RandomState()
+_SHARED_GENERATOR = np.random.RandomState()
+
+# Images, labels and place of a set change together, for other threads and after a fork.
+_LOCK = threading.RLock()
+if hasattr(os, 'register_at_fork'):  # not on Windows
+    free = _LOCK.release
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=free, after_in_child=free)
 
 
 class DataSet(object):
@@ -76,7 +81,7 @@ class DataSet(object):
     """
 
     one_hot = _fake_data = False  # for subclasses with a constructor of their own
-    _generator = None
+    _generator = _pixels = None
 
     def __init__(
         self,
@@ -92,7 +97,8 @@ class DataSet(object):
         """Wraps images and labels.
 
         Args:
-            images: uint8 array [n, rows, cols, 1]; not used with fake_data.
+            images: array [n, rows, cols, 1] of uint8, or of what float32 can be made
+                from; not used with fake_data.
             labels: array [n], or [n, classes] with one_hot, kept as it is, uncopied.
             fake_data: bool, hand out images of ones and labels 0, for unit tests.
             one_hot: bool, whether fake labels are one-hot.
@@ -126,26 +132,25 @@ class DataSet(object):
         if fake_data or dtype == np.uint8:
             self._images = images
         elif images.dtype == np.uint8:
-            self._store = np.array(images, copy=copy), np.arange(shape[0])
+            self._pixels, self._order = np.array(images, copy=copy), np.arange(shape[0])
         else:
-            self._images = _scaled(images)
+            self._images = _scaled(images.astype(np.float32))
         self.one_hot, self._fake_data = one_hot, fake_data
-        self._generator = _generator(seed)
+        self._generator = _generator_for(seed)
         self._index_in_epoch = self._epochs_completed = 0
 
-    # _store is pixels that are to be scaled, and their order; or images, and None.
+    # A set has either _pixels, which wait to be scaled, and their _order; or _array.
     @property
     def _images(self):
         with _LOCK:
-            images, order = self._store
-            if order is not None:
-                images = _scaled(images[order])
-                self._store = images, None
-            return images
+            if self._pixels is not None:
+                self._images = _scaled(self._pixels[self._order])
+            return self._array
 
     @_images.setter
     def _images(self, images):
-        self._store, self._fake_data = (images, None), False
+        self._array, self._fake_data = images, False
+        self._pixels = self._order = None
 
     images = property(lambda self: self._images, doc='All, in order: the set itself.')
     labels = property(lambda self: self._labels, doc='All, in order: the set itself.')
@@ -175,21 +180,22 @@ class DataSet(object):
         batch_size = operator.index(batch_size)
         if fake_data or self._fake_data:
             return self._fake_batch(batch_size)
-        start, end = self._index_in_epoch, self._num_examples
-        stop = start + batch_size
-        if stop < 0:
-            raise ValueError(f'batch_size {batch_size} leads back past the start')
-        if shuffle and start == 0 and self._epochs_completed == 0:
-            self._shuffle()
-        if stop <= end:
-            self._index_in_epoch = stop
-            return self._copies(start, stop)
-        rest = self._examples(start, end)
-        self._epochs_completed += 1
-        if shuffle:
-            self._shuffle()
-        self._index_in_epoch = stop - end
-        return tuple(map(np.concatenate, zip(rest, self._examples(0, stop - end))))
+        with _LOCK:
+            start, end = self._index_in_epoch, self._num_examples
+            stop = start + batch_size
+            if stop < 0:
+                raise ValueError(f'batch_size {batch_size} leads back past the start')
+            if shuffle and start == 0 and self._epochs_completed == 0:
+                self._shuffle()
+            if stop <= end:
+                self._index_in_epoch = stop
+                return self._copies(start, stop)
+            rest = self._examples(start, end)
+            self._epochs_completed += 1
+            if shuffle:
+                self._shuffle()
+            self._index_in_epoch = stop - end
+            return tuple(map(np.concatenate, zip(rest, self._examples(0, stop - end))))
 
     def skip(self, batch_size, batches):
         """Advances like so many calls of next_batch(batch_size), to resume a run.
@@ -201,13 +207,14 @@ class DataSet(object):
             raise ValueError(f'batch_size {batch_size} is not from 1 to {count}')
         if self._fake_data or batches == 0:
             return
-        if self._index_in_epoch == 0 and self._epochs_completed == 0:
-            self._shuffle()
-        last = self._index_in_epoch + batch_size * batches - 1
-        for _ in range(last // count):
-            self._epochs_completed += 1
-            self._shuffle()
-        self._index_in_epoch = last % count + 1
+        with _LOCK:
+            if self._index_in_epoch == 0 and self._epochs_completed == 0:
+                self._shuffle()
+            last = self._index_in_epoch + batch_size * batches - 1
+            for _ in range(last // count):
+                self._epochs_completed += 1
+                self._shuffle()
+            self._index_in_epoch = last % count + 1
 
     def in_order(self, batch_size):
         """Yields each example once, in batches of which the last may be smaller.
@@ -218,7 +225,7 @@ class DataSet(object):
         if batch_size < 1:
             raise ValueError(f'batch_size {batch_size} is not positive')
         with _LOCK:
-            as_it_is = copy.copy(self)
+            as_it_is = shallow_copy(self)
         for start in range(0, self._num_examples, batch_size):
             yield as_it_is._copies(start, min(start + batch_size, self._num_examples))
 
@@ -226,22 +233,21 @@ class DataSet(object):
         """Puts the examples into a new order, on top of the order so far."""
         shuffled = np.arange(self._num_examples)
         (self._generator or np.random).shuffle(shuffled)
-        with _LOCK:
-            images, order = self._store
-            if order is None:
-                self._store = images[shuffled], None
-            else:
-                self._store = images, order[shuffled]
-            self._labels = self._labels[shuffled]
+        if self._pixels is None:
+            self._array = self._array[shuffled]
+        else:
+            self._order = self._order[shuffled]
+        self._labels = self._labels[shuffled]
 
     def _examples(self, start, stop):
         """Returns images and labels from a place in the current order to another."""
         if self._fake_data:
             return self._fake_batch(stop - start)
-        images, order = self._store
-        if order is None:
-            return images[start:stop], self._labels[start:stop]
-        return _scaled(images[order[start:stop]]), self._labels[start:stop]
+        if self._pixels is None:
+            images = self._array[start:stop]
+        else:
+            images = _scaled(self._pixels[self._order[start:stop]])
+        return images, self._labels[start:stop]
 
     def _copies(self, start, stop):
         return tuple(np.require(x, None, ['O']) for x in self._examples(start, stop))
@@ -289,7 +295,7 @@ def read_data_sets(
     """
     options = dict(one_hot=one_hot, dtype=dtype, reshape=reshape, copy=False)
     if seed is not None:
-        options['seed'] = _generator(seed, np.random.RandomState())
+        options['seed'] = _generator_for(seed, np.random.RandomState())
     if fake_data:
         return Datasets(*[DataSet([], [], fake_data=True, **options) for _ in range(3)])
 
@@ -299,7 +305,8 @@ def read_data_sets(
         test_labels = dense_to_one_hot(test_labels, NUM_CLASSES)
     if not 0 <= validation_size <= len(images):
         holds = f'{train_dir} holds {len(images)} training examples'
-        raise ValueError(f'validation_size is {validation_size}; {holds}')
+        remedy = 'give another to read_data_sets(..., validation_size=...)'
+        raise ValueError(f'validation_size is {validation_size}; {holds}; {remedy}')
     # A copy, so that the training set's pixels are freed when its images are built.
     validation_images = np.array(images[:validation_size])
     return Datasets(
@@ -320,8 +327,7 @@ def extract_images(f):
     f is a binary file object with gzip'ed IDX data, such as open(path, 'rb'). If it is
     damaged or can't be read, a ValueError or OSError names it.
     """
-    with gzip.GzipFile(fileobj=f) as unpacked:
-        return _read_idx(unpacked, IMAGES_MAGIC, getattr(f, 'name', 'the file'))
+    return _read_idx(f, IMAGES_MAGIC, getattr(f, 'name', 'the file'))
 
 
 def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
@@ -329,8 +335,7 @@ def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
 
     f is as for extract_images(), which tells, too, what is raised.
     """
-    with gzip.GzipFile(fileobj=f) as unpacked:
-        labels = _read_idx(unpacked, LABELS_MAGIC, getattr(f, 'name', 'the file'))
+    labels = _read_idx(f, LABELS_MAGIC, getattr(f, 'name', 'the file'))
     return dense_to_one_hot(labels, num_classes) if one_hot else labels
 
 
@@ -340,10 +345,9 @@ def dense_to_one_hot(labels_dense, num_classes):
     A ValueError names a label that is not from 0 to num_classes - 1.
     """
     labels = np.reshape(labels_dense, len(labels_dense)) + 0  # which makes bools ints
-    for label in labels[(labels < 0) | (labels >= num_classes)]:
-        raise ValueError(
-            f'label {label} is not one of the {num_classes} classes from 0'
-        )
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if len(wrong):
+        raise ValueError(f'label {wrong[0]} is not one of the {num_classes} classes')
     return np.eye(num_classes)[labels]
 
 
@@ -360,15 +364,14 @@ def maybe_download(filename, work_directory, source_url=None):
     """
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
-        is_mnist = not source_url or _is_mirror(source_url.rpartition(filename)[0])
-        sources = _sources(filename) if is_mnist else [source_url]
-        for _, packed, _ in _fetch({filename: sources}, is_mnist, work_directory):
+        folder_url, _, name = (source_url or filename).rpartition('/')
+        for _, packed, _ in _fetch([name], work_directory, folder_url):
             _write_new(path, packed)
     return path
 
 
-def _generator(seed, seeded=_SEEDED):
-    """Returns the generator that an int starts anew; None for NumPy's global one.
+def _generator_for(seed, seeded=_SHARED_GENERATOR):
+    """Returns a seed's generator, started anew by an int; None is NumPy's global one.
 
     TensorFlow 1.3 seeded that each time: with seed, the graph's seed, or at random. The
     README's "Old scripts" has the rule, tests/compare_with_tensorflow_1_3.py proves it.
@@ -398,24 +401,75 @@ def _read_files(folder, source_url):
     all four files are intact and fit together.
     """
     is_mnist = not source_url or _is_mirror(source_url)
-    paths = {name: _find(folder, name) for name in SHA256}
-    absent = [name for name in SHA256 if paths[name] is None]
-    arrays, unwritten = {}, {}
-    for name in [name for name in SHA256 if paths[name]]:
-        path = paths[name]
-        with gzip.open(path) if path.endswith('.gz') else open(path, 'rb') as f:
-            arrays[name] = _read_idx(f, MAGIC[name], path)
-        if absent and is_mnist and _sha256(arrays[name]) != SHA256[name]:
-            raise ValueError(
-                f"{path} is not MNIST's, whose {', '.join(absent)} would not fit; put"
-                ' the rest of its set there, or give the source_url of its set'
-            )
-    own = '' if is_mnist else source_url.rstrip('/') + '/'
-    sources = {name: [own + name] if own else _sources(name) for name in absent}
-    for name, unwritten[name], arrays[name] in _fetch(sources, is_mnist, folder):
-        paths[name] = os.path.join(folder, name)
+    paths, arrays = _read_present(folder)
+    absent = [name for name in SHA256 if name not in paths]
+    if absent and is_mnist:
+        _check_is_mnist(folder, paths, arrays, absent)
+    unwritten = {}
+    for name, packed, array in _fetch(absent, folder, source_url):
+        paths[name], arrays[name] = os.path.join(folder, name), array
         if is_mnist:
-            _write_new(paths[name], unwritten.pop(name))
+            _write_new(paths[name], packed)
+        else:
+            unwritten[paths[name]] = packed
+    _check_sizes(paths, arrays)
+    for path in unwritten:
+        _write_new(path, unwritten[path])
+    return [arrays[name] for name in SHA256]
+
+
+def _read_present(folder):
+    """Returns the paths and the arrays of the files that are in a folder: two dicts."""
+    paths, arrays = {}, {}
+    try:
+        for name in SHA256:
+            path = _find(folder, name)
+            if path:
+                with open(path, 'rb') as f:
+                    paths[name], arrays[name] = path, _read_idx(f, MAGIC[name], path)
+    except OSError as error:
+        raise type(error)(f'cannot read {error.filename}: {error.strerror}') from error
+    return paths, arrays
+
+
+def _names(name):
+    """Returns the names under which a file is found, packed and unpacked."""
+    unpacked = name[: -len('.gz')]
+    dotted = unpacked.replace('-idx', '.idx')
+    return [name, unpacked, dotted, dotted + '.gz']
+
+
+def _find(folder, name):
+    """Returns the path of a file, or None if it is absent.
+
+    It may lie in a folder that has its name, as in Kaggle's archive.
+    """
+    for path in [os.path.join(folder, each) for each in _names(name)]:
+        try:
+            os.lstat(path)  # unlike exists(), it finds dead links and tells of rights
+        except FileNotFoundError:
+            continue
+        found = _find(path, name) if os.path.isdir(path) else path
+        if found:
+            return found
+
+
+def _check_is_mnist(folder, paths, arrays, absent):
+    """Raises a ValueError if what a folder holds is not MNIST, or has other names."""
+    known = [known for name in SHA256 for known in _names(name)]
+    there = sorted(pathlib.Path(folder).glob('*ubyte*'))
+    others = [str(path) for path in there if path.name not in known]
+    others += [paths[name] for name in paths if _sha256(arrays[name]) != SHA256[name]]
+    if others:
+        raise ValueError(
+            f"no {', '.join(absent)} beside {', '.join(others)}, and MNIST's may not"
+            ' fit; put the rest of that set there by these names, or give its'
+            ' source_url or another folder'
+        )
+
+
+def _check_sizes(paths, arrays):
+    """Raises a ValueError that names two files if they do not fit each other."""
     for one, other, axes, what in (
         (TRAIN_LABELS, TRAIN_IMAGES, slice(1), 'examples'),
         (TEST_LABELS, TEST_IMAGES, slice(1), 'examples'),
@@ -425,25 +479,10 @@ def _read_files(folder, source_url):
         if sizes[0] != sizes[1]:
             holds = f'{paths[one]} holds {sizes[0]} {what}'
             raise ValueError(f'{holds}, but {paths[other]} {sizes[1]}')
-    for name in unwritten:
-        _write_new(paths[name], unwritten[name])
-    return [arrays[name] for name in SHA256]
-
-
-def _find(folder, name):
-    """Returns the path of a file, packed or unpacked, or None if it is absent."""
-    unpacked = name[: -len('.gz')]
-    for found in name, unpacked, unpacked.replace('-idx', '.idx'):
-        path = os.path.join(folder, found)
-        try:
-            os.lstat(path)  # a link that leads nowhere is the user's as well
-            return path
-        except FileNotFoundError:
-            pass
 
 
 def _read_idx(f, magic, path=None):
-    """Reads unpacked IDX data: uint8 labels [n], or images [n, rows, cols, 1].
+    """Reads IDX data, packed or not: uint8 labels [n], or images [n, rows, cols, 1].
 
     It takes memory for what is there, not for what the header claims. A path, if there
     is one, is named in the error.
@@ -451,6 +490,9 @@ def _read_idx(f, magic, path=None):
     dimensions = magic % 256
     data = bytearray()
     try:
+        # The first two bytes tell: some servers and browsers unpack and keep the .gz.
+        if not hasattr(f, 'peek') or f.peek(2)[:2] == b'\x1f\x8b':
+            f = gzip.GzipFile(fileobj=f)
         header = f.read(4 + 4 * dimensions)
         found, *shape = struct.unpack('>%dI' % (1 + dimensions), header)
         if found != magic:
@@ -480,67 +522,56 @@ def _sha256(array):
     return hashlib.sha256(array).hexdigest()
 
 
-def _sources(name):
-    """Returns the path and URLs to try for one of MNIST's files, in this order."""
-    path = os.path.join(BUNDLED, name)
-    return [path] * os.path.isfile(path) + [mirror + name for mirror in MIRRORS]
+def _fetch(names, folder, source_url):
+    """Yields name, packed data and array of each file, from the first intact copy.
 
-
-def _fetch(sources, is_mnist, folder):
-    """Yields name, packed data and array of each file, from its first intact source.
-
-    Sources are a dict from names to lists of paths and URLs. MNIST has to have its
-    published sums. An OSError tells which files are absent from all of theirs, and why.
+    An OSError tells which files no source has intact, and why.
     """
-    absent, reasons, silent = [], {}, set()
-    for name in sources:
-        for source in sources[name]:
-            place = os.path.dirname(source)
-            if place in silent:
+    is_mnist = not source_url or _is_mirror(source_url)
+    absent, reasons = list(names), {}
+    for source in [BUNDLED, *MIRRORS] if is_mnist else [source_url]:
+        for name in list(absent):
+            if source == BUNDLED and not os.path.exists(os.path.join(source, name)):
                 continue
             try:
-                packed = _read_source(source, name)
-                array = _checked(packed, name, is_mnist) if name in MAGIC else None
+                packed, array = _read_packed(source, name), None
+                if name in MAGIC:
+                    array = _read_idx(io.BytesIO(packed), MAGIC[name])
+                    if is_mnist and _sha256(array) != SHA256[name]:
+                        raise ValueError('SHA-256 is not the published one')
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:
-                reasons[place] = ' '.join(str(e).split())
-                if not isinstance(e, (ValueError, urllib.error.HTTPError)):
-                    silent.add(place)  # it would not answer for the next file, either
-            else:
-                yield name, packed, array
-                break
-        else:
-            absent.append(name)
+                reasons[source] = ' '.join(str(e).split())
+                answers = isinstance(e, (ValueError, urllib.error.HTTPError))
+                if answers or source == BUNDLED:
+                    continue  # with the next file
+                break  # with this server
+            absent.remove(name)
+            yield name, packed, array
     if absent:
-        tried = ', '.join(f'{place} ({reasons[place]})' for place in reasons)
+        tried = ', '.join(f'{source} ({reasons[source]})' for source in reasons)
         remedy = f'put the files into {folder} by hand'
         raise OSError(f'cannot download {", ".join(absent)}; {remedy}. Tried: {tried}')
 
 
-def _checked(packed, name, is_mnist):
-    """Returns the array of a packed file; a ValueError says if it is not intact."""
-    array = _read_idx(gzip.GzipFile(fileobj=io.BytesIO(packed)), MAGIC[name])
-    if is_mnist and _sha256(array) != SHA256[name]:
-        raise ValueError('SHA-256 is not the published one')
-    return array
-
-
-def _read_source(source, name):
-    """Returns the bytes of a file from a path, or from a URL, which shows progress."""
-    if '://' not in source:
-        return pathlib.Path(source).read_bytes()
+def _read_packed(source, name):
+    """Returns a file's bytes, from BUNDLED or a URL, which shows progress on stderr."""
+    if source == BUNDLED:
+        return pathlib.Path(source, name).read_bytes()
     import certifi  # here, since most uses read files that are there
     import tqdm
 
-    context = ssl.create_default_context(cafile=certifi.where())
-    data = bytearray()
-    with urllib.request.urlopen(
-        source, timeout=READ_TIMEOUT, context=context
-    ) as response:
+    context = ssl.create_default_context()  # of the system, or of SSL_CERT_FILE ...
+    context.load_verify_locations(certifi.where())  # ... and where it has none
+    data, url = bytearray(), source.rstrip('/') + '/' + name
+    with urllib.request.urlopen(url, timeout=READ_TIMEOUT, context=context) as response:
         size = int(response.headers.get('Content-Length', 0))
-        with tqdm.tqdm(desc=name, total=size or None, unit='B', unit_scale=True) as bar:
+        options = dict(total=size or None, unit='B', unit_scale=True)
+        with tqdm.tqdm(desc=name, disable=sys.stderr is None, **options) as bar:
             for chunk in iter(lambda: response.read1(CHUNK), b''):
                 data += chunk
                 bar.update(len(chunk))
+    if len(data) < size:
+        raise ValueError(f'it is cut off after {len(data)} of {size} bytes')
     return data
 
 

@@ -76,7 +76,6 @@ def raises(error, *told):
 DAMAGES = {
     'empty': ('cut off', lambda data: b''),
     'page': ('', lambda data: b'<!DOCTYPE html><p>Log in'),
-    'not packed': ('', lambda data: data),
     'nothing packed': ('cut off', lambda data: pack(b'')),
     'header cut off': ('cut off', lambda data: pack(data[:7])),
     'other kind': ('magic number', lambda data: pack(data[:3] + b'\2' + data[4:])),
@@ -223,19 +222,53 @@ def test_two_files_that_do_not_fit_each_other_are_named(
         read(folder)
 
 
-@pytest.mark.parametrize('forms', ['----', '....', 'z-.z', '.z-z'])
-def test_unpacked_files_are_read_in_any_mixture(folder, forms):
+# Where a file may lie, and how it is written there.
+FORMS = {
+    'z': ('{dashed}.gz', pack),
+    '-': ('{dashed}', bytes),
+    '.': ('{dotted}', bytes),
+    ':': ('{dotted}.gz', pack),
+    'u': ('{dashed}.gz', bytes),  # unpacked by a browser or server that kept the .gz
+    'p': ('{dashed}', pack),  # and the other way round
+    'k': ('{dashed}/{dashed}', bytes),  # Kaggle's archive
+    'K': ('{dashed}/{dotted}', bytes),
+    'Z': ('{dashed}.gz/{dashed}.gz', pack),
+}
+
+
+@pytest.mark.parametrize('forms', ['----', '....', 'z-.z', ':upk', 'KZzu', 'kkkk'])
+def test_files_are_read_in_any_form_and_mixture(folder, forms):
     expected = read(folder, dtype=np.uint8)
-    for name, form in zip(SHAPES, forms):
-        if form != 'z':
-            (folder / name).unlink()
-            unpacked = folder / name[:-3].replace('-idx', form + 'idx')
-            unpacked.write_bytes(idx(SHAPES[name]))
-    before = sorted(folder.iterdir())
+    for name, (place, write) in zip(SHAPES, map(FORMS.get, forms)):
+        (folder / name).unlink()
+        dashed, dotted = name[:-3], name[:-3].replace('-idx', '.idx')
+        path = folder / place.format(dashed=dashed, dotted=dotted)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(write(idx(SHAPES[name])))
+    before = sorted(folder.rglob('*'))
     for found, wanted in zip(read(folder, dtype=np.uint8), expected):
         np.testing.assert_array_equal(found.images, wanted.images)
         np.testing.assert_array_equal(found.labels, wanted.labels)
-    assert sorted(folder.iterdir()) == before
+    assert sorted(folder.rglob('*')) == before
+
+
+def test_folder_is_never_taken_for_a_file(folder):
+    """Empty ones lie beside the files, as for some who use Kaggle's; then alone."""
+    for name in SHAPES:
+        (folder / name).rename(folder / name[:-3].replace('-idx', '.idx'))
+        (folder / name).mkdir()
+        (folder / name[:-3]).mkdir()
+    read(folder)
+    (folder / TEST_IMAGES[:-3].replace('-idx', '.idx')).unlink()
+    with raises(ValueError, 'no %s beside' % TEST_IMAGES):
+        read(folder)
+
+
+def test_file_object_that_holds_unpacked_data(folder):
+    for name in SHAPES:
+        expected = extract(folder / name).tolist()
+        (folder / name).write_bytes(idx(SHAPES[name]))
+        assert extract(folder / name).tolist() == expected
 
 
 @pytest.mark.parametrize('name', [TRAIN_LABELS, TEST_IMAGES])
@@ -251,23 +284,26 @@ def test_packed_file_wins_and_the_damage_of_an_unpacked_one_has_its_name(folder,
 def test_what_cannot_be_read_is_not_called_damaged(folder):
     path = folder / TEST_IMAGES
     path.unlink()
-    path.mkdir()
-    with raises(IsADirectoryError, path):
-        read(folder)
-    path.rmdir()
     path.symlink_to('/proc/self/mem')  # a file that gives an input/output error
-    with raises(OSError, '[Errno %d]' % errno.EIO):
+    with raises(OSError, 'cannot read %s: %s' % (path, os.strerror(errno.EIO))):
         read(folder)
+    with raises(OSError, os.strerror(errno.EIO), path):
+        extract(path)
+    with raises(OSError, 'cannot read %s/' % path, os.strerror(errno.ENOTDIR)):
+        read(path)
 
 
 def test_what_may_not_be_read(folder):
+    """As the files of another user, in a folder that all share."""
+    told = 'cannot read %s/' % folder, ': Permission denied'
     for name in SHAPES:
         (folder / name).chmod(0 if name == TEST_IMAGES else 0o644)
-    with without_rights(folder), raises(PermissionError, folder / TEST_IMAGES):
+    with without_rights(folder), raises(PermissionError, *told, TEST_IMAGES):
         read(folder)
     folder.chmod(0)
-    with without_rights(folder.parent), raises(PermissionError, folder):
+    with without_rights(folder.parent), raises(PermissionError, *told):
         read(folder)
+    folder.chmod(0o755)
 
 
 def test_validation_size(folder):
@@ -275,7 +311,8 @@ def test_validation_size(folder):
         sets = read(folder, validation_size=size)
         assert [data_set.num_examples for data_set in sets] == [12 - size, size, 5]
     for size in -1, 13:
-        with raises(ValueError, 'validation_size is %d' % size, folder):
+        told = 'validation_size is %d' % size, folder, 'holds 12 training examples'
+        with raises(ValueError, *told, 'read_data_sets(..., validation_size=...)'):
             read(folder, validation_size=size)
 
 

@@ -14,12 +14,14 @@ import resource
 import shutil
 import signal
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+import certifi
 import numpy as np
 import pytest
 
@@ -29,6 +31,7 @@ from idx_files import MNIST_DIR, write_small_mnist
 from input_data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 PAGE = b'<!DOCTYPE html><title>Log in</title><p>Log in to use this network.</p>'
+LOOPBACK = os.path.join(ROOT, 'tests', 'data', 'loopback.pem')
 NOBODY = 'http://127.0.0.1:1'  # where no server listens
 DAMAGED = 'cut off|gzipped|CRC|Error -3|magic number'
 # From what a server does wrong to the reason that the error gives, and to what it
@@ -68,9 +71,14 @@ class Mirror(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, files, fault):
+    def __init__(self, files, fault, certificate=None):
         super().__init__(('127.0.0.1', 0), Handler)
         self.url = 'http://127.0.0.1:%d/mnist' % self.server_address[1]
+        if certificate:
+            self.url = self.url.replace('http', 'https')
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.files, self.fault = files, fault
         self.asked = []  # the files' names
         self.write = lambda f, name, data: f.write(data)
@@ -116,8 +124,8 @@ def mirror(files):
     """Returns a function that starts a Mirror of the digits' files, or of others."""
     mirrors = []
 
-    def start(fault='', files=files):
-        mirrors.append(Mirror(files, fault))
+    def start(fault='', files=files, **options):
+        mirrors.append(Mirror(files, fault, **options))
         threading.Thread(target=mirrors[-1].serve_forever, args=(0.01,)).start()
         return mirrors[-1]
 
@@ -146,7 +154,7 @@ def published(files, monkeypatch):
     monkeypatch.setattr(input_data, 'SHA256', sums)
     monkeypatch.setattr(input_data, 'MIRRORS', [])
     monkeypatch.setattr(input_data, 'BUNDLED', '/nowhere')
-    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1,localhost')
 
 
 @pytest.fixture
@@ -189,8 +197,8 @@ def test_each_mirror_gives_what_it_has(folder, files, mirror, use, monkeypatch, 
     text = str(caught.value)
     assert [name for name in files if name in text] == [TRAIN_LABELS]
     assert 'put the files into %s by hand' % folder in text
-    assert re.search(r'%s \(.*%s' % (faulty.url, FAULTS[fault][0]), text)
-    assert re.search(r'%s \(.*HTTP Error 404' % lacking.url, text)
+    assert re.search(r'%s/ \(.*%s' % (faulty.url, FAULTS[fault][0]), text)
+    assert re.search(r'%s/ \(.*HTTP Error 404' % lacking.url, text)
     assert contents(folder) == others
     answers = fault not in (
         'closes',
@@ -203,7 +211,9 @@ def test_each_mirror_gives_what_it_has(folder, files, mirror, use, monkeypatch, 
     assert healthy.asked == [TRAIN_LABELS]
 
 
-@pytest.mark.parametrize('fault', set(FAULTS) - {'stalls', 'other set'})
+@pytest.mark.parametrize(
+    'fault', [x for x in FAULTS if x not in ('stalls', 'other set')]
+)
 def test_source_url_with_a_fault(folder, mirror, fault):
     faulty = mirror(fault)
     with pytest.raises(OSError) as caught:
@@ -390,6 +400,41 @@ def test_download_shows_progress_and_heeds_the_umask(folder, mirror, use, capfd)
         assert '%s: 100%%' % path.name in shown
 
 
+@pytest.mark.parametrize('name', ['own.txt', TRAIN_LABELS])
+def test_body_that_is_shorter_than_announced_is_not_kept(folder, mirror, name):
+    server = mirror('cut off', files={name: bytes(1000)})
+    told = r'it is cut off after 901 of 1000 bytes'
+    with pytest.raises(OSError, match=told):
+        input_data.maybe_download(name, str(folder), server.url + '/' + name)
+    assert not folder.exists()
+
+
+def test_download_without_stderr(folder, files, mirror, use, monkeypatch):
+    """As with `2>&-`, or pythonw on Windows."""
+    use(mirror())
+    monkeypatch.setattr(sys, 'stderr', None)
+    assert_sound(folder, files)
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', 'localhost'])
+@pytest.mark.parametrize('trusted_by', ['the system', 'certifi', 'nobody'])
+def test_certificate_must_be_trusted_and_of_the_host(
+    folder, files, mirror, monkeypatch, trusted_by, host
+):
+    """A school's proxy has one that only the system trusts, or SSL_CERT_FILE."""
+    if trusted_by == 'certifi':
+        monkeypatch.setattr(certifi, 'where', lambda: LOOPBACK)
+    system = LOOPBACK if trusted_by == 'the system' else os.devnull
+    monkeypatch.setenv('SSL_CERT_FILE', system)
+    url = mirror(certificate=LOOPBACK).url.replace('127.0.0.1', host)
+    if trusted_by == 'nobody' or host == 'localhost':
+        with pytest.raises(OSError, match='(?i)certificate.verify.failed'):
+            read(folder, source_url=url)
+        assert not folder.exists()
+    else:
+        assert_sound(folder, files, source_url=url)
+
+
 @pytest.mark.parametrize('module', ['certifi', 'tqdm'])
 def test_module_that_a_download_lacks(folder, mirror, use, monkeypatch, module):
     use(mirror())
@@ -495,7 +540,7 @@ def test_bundled_file_that_is_missing_or_wrong_comes_from_a_mirror(
     before = sorted(bundled.iterdir())
     with pytest.raises(OSError, match='cannot download %s' % TRAIN_LABELS) as caught:
         read(folder)
-    assert (str(bundled) in str(caught.value)) == (fault in ('cut off', 'other set'))
+    assert (str(bundled) in str(caught.value)) == (fault != 'absent')
     use(healthy)
     assert_sound(folder, files)
     assert healthy.asked == [TRAIN_LABELS]
@@ -524,6 +569,35 @@ def test_bundled_files_are_not_written_to_and_fill_up_their_own_folder(
     (bundled / TEST_LABELS).unlink()
     use(mirror())
     assert_sound(bundled, files)
+
+
+OTHER_NAMES = [
+    'test-images-idx3-ubyte.gz',
+    'emnist-letters-train-labels-idx1-ubyte',
+    'train-images-idx3-ubyte (1).gz',
+    't10k-labels.ubyte',
+]
+
+
+@pytest.mark.parametrize('other', OTHER_NAMES)
+@pytest.mark.parametrize('absent', [1, 4])
+def test_folder_with_other_names_is_not_filled_up_with_mnist(
+    folder, files, bundled, mirror, use, other, absent
+):
+    """The error says what was looked for and what is there. A source_url is obeyed."""
+    shutil.copytree(str(bundled), str(folder))
+    for name in list(files)[:absent]:
+        (folder / name).rename(folder / other)
+    before, unasked = contents(folder), mirror()
+    use(unasked)
+    with pytest.raises(ValueError) as caught:
+        read(folder)
+    assert str(folder / other) in str(caught.value)
+    assert [name for name in files if name in str(caught.value)] == list(files)[:absent]
+    assert (contents(folder), unasked.asked) == (before, [])
+    read(folder, source_url=mirror().url)
+    assert contents(folder) == dict(before, **files)
+    read(folder)
 
 
 # Ways to get at the loader, in a folder that has MNIST_data beside it.

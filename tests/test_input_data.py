@@ -338,6 +338,17 @@ def test_a_batch_ends_with_the_next_epoch():
     assert sizes == [2, 15, 10, 0]
 
 
+@pytest.mark.parametrize('kind', [object, 'U', 'S', bool, np.int64, np.float64])
+def test_whatever_float32_can_be_made_from(kind):
+    """As of pandas or a CSV file."""
+    pixels = np.arange(12).reshape(3, 2, 2, 1)
+    images = pixels.astype(str if kind in ('U', 'S') else kind).astype(kind)
+    data_set = input_data.DataSet(images, np.arange(3))
+    expected = pixels.astype(bool) if kind is bool else pixels
+    expected = np.multiply(expected.astype(np.float32), np.float32(1 / 255))
+    assert_same(data_set.next_batch(3, shuffle=False)[0], expected.reshape(3, 4))
+
+
 def test_constructor_copies_the_images_that_it_scales():
     for dtype, kind in (np.float32, np.uint8), (np.float32, float), (np.uint8, int):
         images, labels = np.ones((4, 2, 2, 1), kind), np.arange(4)
@@ -403,19 +414,87 @@ def test_copies_go_on_like_the_original_also_in_another_process(digits_dir, seed
         assert digest(elsewhere) == digest(batch)
 
 
-def test_in_order_in_another_thread_keeps_images_and_labels_together():
-    """So many labels that NumPy lets other threads run while it puts them in order."""
-    images = np.arange(5000).astype(np.uint8).reshape(-1, 1, 1, 1)
-    data_set, seen = input_data.DataSet(images, images.ravel(), seed=1), []
-    reader = threading.Thread(
-        target=lambda: [seen.extend(data_set.in_order(5000)) for _ in range(2000)]
-    )
-    reader.start()
-    while reader.is_alive():
-        data_set.next_batch(5000)
-    for batch, labels in seen:
+class Labels(np.ndarray):
+    """Labels that call their meanwhile once, when they are indexed by this type."""
+
+    meanwhile = (None, None)
+
+    def __getitem__(self, index):
+        kind, call = Labels.meanwhile
+        if kind and isinstance(index, kind):
+            Labels.meanwhile = (None, None)
+            call()
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize('kind', [slice, np.ndarray], ids=['taken', 'shuffled'])
+@pytest.mark.parametrize('images_asked_for', [True, False])
+@pytest.mark.parametrize(
+    'use',
+    [
+        lambda data_set: [data_set.next_batch(8)],
+        lambda data_set: list(data_set.in_order(3)),
+        lambda data_set: data_set.skip(7, 2) or [],
+    ],
+    ids=['next_batch', 'in_order', 'skip'],
+)
+def test_other_threads_wait_for_a_batch(use, images_asked_for, kind):
+    """So that images and labels belong together: one thread begins in mid-batch."""
+    images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+    data_set, found = input_data.DataSet(images, np.arange(8), seed=1), []
+    data_set.next_batch(1)
+    data_set._labels = data_set._labels.view(Labels)
+    if images_asked_for:
+        assert len(data_set.images) == 8
+    other = threading.Thread(target=lambda: found.extend(use(data_set)))
+
+    def meanwhile():
+        other.start()
+        other.join(0.3)  # it ends if it does not have to wait
+
+    Labels.meanwhile = (kind, meanwhile)
+    found.append(data_set.next_batch(12))
+    other.join()
+    found.append((data_set.images, data_set.labels))
+    for batch, labels in found:
         np.testing.assert_array_equal((255 * batch[:, 0]).round(), labels)
-    assert len(seen) == 2000
+
+
+FORK = """
+import os, signal, threading
+import numpy as np
+import input_data
+
+class Labels(np.ndarray):
+    def __getitem__(self, index):
+        shuffling.set()
+        forked.wait(0.5)
+        return super().__getitem__(index)
+
+shuffling, forked = threading.Event(), threading.Event()
+images = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+data_set = input_data.DataSet(images, np.arange(8), seed=1)
+data_set._labels = data_set._labels.view(Labels)
+thread = threading.Thread(target=data_set.next_batch, args=[8])
+thread.start()
+shuffling.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)  # ends it if it hangs
+    images, labels = data_set.next_batch(8)
+    os._exit(not np.array_equal((255 * images[:, 0]).round(), labels))
+forked.set()
+thread.join()
+data_set.next_batch(8)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='Windows has no fork')
+def test_child_of_a_fork_gets_whole_data_sets_and_no_locked_lock():
+    """While another thread is in the middle of a batch."""
+    command = [sys.executable, '-c', FORK]
+    assert subprocess.check_output(command, cwd=ROOT, timeout=60) == b'0\n'
 
 
 @pytest.fixture
