@@ -67,8 +67,11 @@ _SHARED_GENERATOR = np.random.RandomState()
 # Images, labels and place of a set change together, for other threads and after a fork.
 _LOCK = threading.RLock()
 if hasattr(os, 'register_at_fork'):  # not on Windows
-    free = _LOCK.release
-    os.register_at_fork(before=_LOCK.acquire, after_in_parent=free, after_in_child=free)
+    os.register_at_fork(
+        before=_LOCK.acquire,
+        after_in_parent=_LOCK.release,
+        after_in_child=_LOCK.release,
+    )
 
 
 class DataSet(object):

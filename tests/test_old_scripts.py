@@ -19,16 +19,16 @@ def run_script(path, *arguments, **options):
     )
 
 
-# One in ten is right by chance; each bound is just under what the script reaches. An
-# autoencoder that always draws the mean digit errs by 0.070, with blank images by 0.
+# One in ten is right by chance; each bound is just under what five runs reached. An
+# autoencoder that always draws the mean digit errs by 0.065, with blank images by 0.
 @pytest.mark.parametrize(
     'name, least, most',
     [
-        ('softmax_regression', 0.93, 1),
-        ('multilayer_perceptron', 0.94, 1),
-        ('convolutional_net', 0.94, 1),
-        ('nearest_neighbour', 0.87, 1.001),  # a sum of 1/200s
-        ('autoencoder', 0.02, 0.045),
+        ('softmax_regression', 0.86, 1),
+        ('multilayer_perceptron', 0.885, 1),
+        ('convolutional_net', 0.9, 1),
+        ('nearest_neighbour', 0.77, 1),  # of 200 digits, so it varies more
+        ('autoencoder', 0.012, 0.025),
     ],
 )
 def test_old_script_learns_the_digits(digits_dir, name, least, most):
