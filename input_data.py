@@ -32,7 +32,7 @@ TRAIN_LABELS = 'train-labels-idx1-ubyte.gz'
 TEST_IMAGES = 't10k-images-idx3-ubyte.gz'
 TEST_LABELS = 't10k-labels-idx1-ubyte.gz'
 
-# MNIST comes with this file, from a clone as installed. A pasted cell has no __file__.
+# MNIST lies beside this file, in a clone and installed. A pasted cell has no __file__.
 _HERE = pathlib.Path(globals().get('__file__', 'input_data.py')).absolute()
 BUNDLED = str(_HERE.parents[__name__.count('.')] / 'MNIST_data')
 MIRRORS = (
@@ -285,7 +285,7 @@ def read_data_sets(
         validation_size: int, how many training examples, the first, are set aside.
         source_url: str, the URL of a folder with four files of the same names. They are
             kept if all are intact and fit together. By default, and for one of MNIST's
-            mirrors, each of these is tried.
+            mirrors, files come from the MNIST_data beside this module or a mirror.
 
     Returns:
         Datasets(train, validation, test), a named tuple of DataSet: for MNIST 55,000,
@@ -361,7 +361,7 @@ def maybe_download(filename, work_directory, source_url=None):
         filename: str, the file's name in work_directory.
         work_directory: str, the folder, created when absent.
         source_url: str, the URL of the file. By default, and if it is on one of MNIST's
-            mirrors, each of these is tried.
+            mirrors, the file comes from where read_data_sets() has it from.
 
     An OSError says if it can be neither downloaded nor written.
     """
@@ -400,7 +400,7 @@ def _is_mirror(folder_url):
 def _read_files(folder, source_url):
     """Returns the arrays of the four files in the order of SHA256; downloads as needed.
 
-    Only MNIST is completed from its mirrors. What another source serves is written when
+    MNIST's files complete nothing but MNIST. What another source serves is written when
     all four files are intact and fit together.
     """
     is_mnist = not source_url or _is_mirror(source_url)

@@ -1,10 +1,10 @@
 """Compares this repository with other ways to train the same model on a CPU.
 
-    python benchmarks/benchmark.py --input_data_dir DIR [--rounds N] [--plot FILE.png]
+    python benchmarks/benchmark.py [--rounds N] [--plot FILE.png]
 
-DIR holds MNIST's four .gz files. Each contender is a whole process: it reads them,
-trains for 2000 steps, evaluates all three data sets twice and saves the model. They run
-in turn, round after round, and ratios are taken within a round. For Linux.
+Each contender is a whole process: it reads MNIST, trains for 2000 steps, evaluates all
+three data sets twice and saves the model. They run in turn, round after round, and
+ratios are taken within a round. For Linux.
 """
 
 import argparse
@@ -135,7 +135,8 @@ def plot(rows, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--input_data_dir', required=True, metavar='DIR')
+    data = os.path.join(ROOT, 'MNIST_data')
+    parser.add_argument('--input_data_dir', default=data, metavar='DIR')
     parser.add_argument('--rounds', type=int, default=5, metavar='N')
     parser.add_argument('--plot', metavar='FILE.png', help='draw the ratios')
     flags = parser.parse_args()
