@@ -1,9 +1,10 @@
-"""Draws the tutorial's digits: docs/examples.png and docs/mistakes.png.
+"""Draws the tutorial's digits: examples.png, mistakes.png and seven.png in docs/.
 
     pip install '.[plot]' && PYTHONPATH=. python docs/draw_digits.py DIR LOG_DIR
 
 The examples are the first of the training set with their labels, the mistakes are the
-first of the test set that the trained model gets wrong.
+first of the test set that the trained model gets wrong. The seven is black on white, as
+a reader's own picture is.
 """
 
 import argparse
@@ -23,27 +24,11 @@ COUNT = 12
 
 
 def predictions(images, log_dir):
-    """Returns the digits for which a run's newest checkpoint takes the images.
-
-    Args:
-        images: float32 array [n, mnist.IMAGE_PIXELS].
-        log_dir: str, the run's log directory.
-
-    Returns:
-        int64 array [n].
-
-    Raises:
-        OSError: if there is no checkpoint.
-    """
-    path = tf.train.latest_checkpoint(log_dir)
-    if path is None:
-        raise OSError(f'{log_dir} holds no checkpoint')
-    shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-    units = [shapes[layer + '/biases'][0] for layer in ('hidden1', 'hidden2')]
+    """Returns the digits for which a run's newest checkpoint takes images."""
     with tf.Graph().as_default(), tf.Session() as sess:
         images_placeholder = tf.placeholder(tf.float32, (None, mnist.IMAGE_PIXELS))
-        logits = mnist.inference(images_placeholder, *units)
-        tf.train.Saver().restore(sess, path)
+        logits = mnist.inference(images_placeholder, 128, 32)
+        tf.train.Saver().restore(sess, tf.train.latest_checkpoint(log_dir))
         return sess.run(tf.argmax(logits, 1), feed_dict={images_placeholder: images})
 
 
@@ -59,10 +44,21 @@ def draw(name, images, titles):
     figure.savefig(os.path.join(FOLDER, name))
 
 
+def draw_seven(size=280):
+    """Draws a seven with a thick, round pen into a square of so many pixels."""
+    figure = pyplot.figure(figsize=(size / 100, size / 100), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.axis('off')
+    pen = dict(color='black', solid_capstyle='round', solid_joinstyle='round')
+    axes.plot([0.28, 0.74, 0.60, 0.42], [0.70, 0.78, 0.55, 0.18], linewidth=16, **pen)
+    figure.savefig(os.path.join(FOLDER, 'seven.png'))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        'dir', metavar='DIR', help='folder of MNIST; downloaded if absent'
+        'dir', metavar='DIR', help='folder of MNIST, for example MNIST_data'
     )
     parser.add_argument('log_dir', metavar='LOG_DIR', help='log directory of a run')
     args = parser.parse_args()
@@ -74,6 +70,7 @@ def main():
     wrong = (predicted != labels).nonzero()[0][:COUNT]
     titles = [f'{labels[i]}, not {predicted[i]}' for i in wrong]
     draw('mistakes.png', images[wrong], titles)
+    draw_seven()
 
 
 if __name__ == '__main__':

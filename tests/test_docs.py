@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import tempfile
 import textwrap
 
@@ -17,25 +16,6 @@ def blocks(name, language=''):
     """The code blocks of a Markdown file in a language."""
     fenced = re.findall(r'^```(\w*)\n(.*?)^```$', read(ROOT, name), re.M | re.S)
     return [block for found, block in fenced if found == language]
-
-
-@pytest.mark.parametrize('block', blocks('docs/tutorial.md', 'python'))
-def test_each_block_of_the_tutorial_stands_in_the_code(block):
-    """Further to the right, that is; between two parts of it may stand '...'."""
-    code = '\n' + read(ROOT, 'mnist.py') + read(ROOT, 'fully_connected_feed.py')
-    for part in re.split(r'^\.\.\.\n', block, flags=re.M):
-        moved = ['\n' + textwrap.indent(part, ' ' * n) for n in range(0, 32, 4)]
-        assert any(lines in code for lines in moved), part
-
-
-def test_the_tutorial_at_the_prompt_prints_what_it_shows(run, tmp_path):
-    """All of it is one session, in a Python of its own."""
-    session = '\n'.join(blocks('docs/tutorial.md', 'pycon'))
-    assert session.startswith('>>> import tensorflow.compat.v1 as tf\n')
-    (tmp_path / 'session.txt').write_text(session)
-    command = sys.executable, '-m', 'doctest', str(tmp_path / 'session.txt')
-    status, failures, _ = run(command=command, cwd=ROOT)
-    assert (status, failures) == (0, [])
 
 
 def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
