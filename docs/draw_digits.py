@@ -44,9 +44,9 @@ def draw(name, images, titles):
     figure.savefig(os.path.join(FOLDER, name))
 
 
-def draw_seven(size=280):
-    """Draws a seven with a thick, round pen into a square of so many pixels."""
-    figure = pyplot.figure(figsize=(size / 100, size / 100), dpi=100)
+def draw_seven():
+    """Draws a seven with a thick, round pen into a square of 140 pixels."""
+    figure = pyplot.figure(figsize=(2.8, 2.8), dpi=50)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.axis('off')

@@ -38,7 +38,7 @@ def run_cell(source, printed=''):
     cell = v4.new_code_cell(source)
     lines = printed.splitlines()
     if printed.startswith('Traceback'):
-        name, _, text = lines[2].strip('.').partition(': ')
+        name, _, text = lines[2].lstrip('.').partition(': ')
         error = dict(ename=name, evalue=text, traceback=lines)
         cell.outputs = [v4.new_output('error', **error)]
         cell.metadata.tags = ['raises-exception']
@@ -73,7 +73,9 @@ def notebook(text):
         cells += [v4.new_markdown_cell(prose)] if prose else []
         place = block.end()
         if language == 'sh':
-            cells.append(run_cell(code.strip().replace('python', '!{sys.executable}')))
+            cells.append(
+                run_cell(code.strip().replace('python', '!"{sys.executable}"'))
+            )
             continue
         if not any(cell.cell_type == 'code' for cell in cells):
             cells.append(run_cell(FIRST_CELL))

@@ -126,15 +126,16 @@ def test_the_notebook_is_made_from_the_tutorial(make_notebook):
 
 
 def printed_by(cell):
-    """What the outputs of a cell hold, as the prompt would show it."""
-    texts = [
-        '\n'.join(output.get('traceback', []))
-        or output.get('text')
-        or output['data']['text/plain'] + '\n'
-        for output in cell.outputs
-        if output.get('name') != 'stderr'
-    ]
-    return WARNING.sub('', re.sub(r'\x1b\[[\d;]*m', '', ''.join(texts)))
+    """What the outputs of a cell show, less warnings; of an error, its last line."""
+    shown = ''
+    for output in cell.outputs:
+        if output.output_type == 'error':
+            shown += '%s: %s\n' % (output.ename, output.evalue)
+        elif output.output_type == 'execute_result':
+            shown += output.data['text/plain'] + '\n'
+        elif output.name == 'stdout':
+            shown += output.text
+    return WARNING.sub('', shown)
 
 
 def test_the_notebook_runs_from_top_to_bottom(make_notebook, text):
