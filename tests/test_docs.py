@@ -66,7 +66,7 @@ def test_readme_and_help_name_each_flag_with_its_default(monkeypatch):
         shown[part.split()[0]] = default.group(1) if default else ''
     assert shown.pop('--seed') == '' and documented.pop('--seed') == 'random'
     assert shown == documented
-    assert len(shown) == len(fully_connected_feed.DEFAULTS) - 2  # seed, data
+    assert len(shown) == len(fully_connected_feed.DEFAULTS) - 1  # the seed
 
 
 def test_each_line_of_the_versions_is_one_that_a_shell_takes():
