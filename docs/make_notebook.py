@@ -2,11 +2,11 @@
 
     pip install '.[test]' && python docs/make_notebook.py
 
-What is typed at the prompt becomes cells, which end where something is printed. So does
-a line for the shell. All else, quoted code as well, is text.
+What is typed at the prompt becomes cells, which end where something is printed. A line
+for the shell, in a block of `sh`, becomes a cell, too. All else, quoted code as well, is
+text.
 """
 
-import ast
 import doctest
 import os
 import re
@@ -27,12 +27,6 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'"""
 FENCED = re.compile(r'^```(\w*)\n(.*?)^```\n', re.M | re.S)
 
 
-def is_shown(source):
-    """Whether the prompt shows the value of a statement, instead of what it prints."""
-    node = ast.parse(source).body[-1]
-    return isinstance(node, ast.Expr) and not source.startswith('print(')
-
-
 def run_cell(source, printed=''):
     """Returns a code cell with its output; printed is '' for none."""
     cell = v4.new_code_cell(source)
@@ -42,11 +36,11 @@ def run_cell(source, printed=''):
         error = dict(ename=name, evalue=text, traceback=lines)
         cell.outputs = [v4.new_output('error', **error)]
         cell.metadata.tags = ['raises-exception']
-    elif printed and is_shown(source.splitlines()[-1]):
+    elif source.splitlines()[-1].startswith('print('):
+        cell.outputs = [v4.new_output('stream', text=printed)]
+    elif printed:
         data = {'text/plain': '\n'.join(lines)}
         cell.outputs = [v4.new_output('execute_result', data)]
-    elif printed:
-        cell.outputs = [v4.new_output('stream', text=printed)]
     return cell
 
 
