@@ -3,8 +3,7 @@
     pip install '.[test]' && python docs/make_notebook.py
 
 What is typed at the prompt becomes cells, which end where something is printed. A line
-for the shell, in a block of `sh`, becomes a cell, too. All else, quoted code as well, is
-text.
+for the shell, in a block of `sh`, becomes a cell, too. All else is text.
 """
 
 import doctest

@@ -54,7 +54,11 @@ class Prompt:
         seen = ''
         while not re.search(r'^(>>>|\.\.\.) \Z', seen, re.M):
             try:
-                seen += os.read(self.parent, 10000).decode().replace('\r', '')
+                seen += (
+                    os.read(self.parent, 10000)
+                    .decode('utf-8', 'replace')
+                    .replace('\r', '')
+                )
             except OSError:  # it has ended
                 raise AssertionError((self.process.wait(), seen)) from None
         return seen.rpartition('\n')[0] + '\n'
