@@ -589,4 +589,4 @@ def _write_new(path, data):
             if not os.path.lexists(path):  # else it is the user's, or another run's
                 os.replace(f.name, path)
     except OSError as error:
-        raise OSError(f'cannot write {path}: {error.strerror}') from error
+        raise type(error)(f'cannot write {path}: {error.strerror}') from error

@@ -103,6 +103,7 @@ def test_data_that_the_model_does_not_fit(flags, data, tmp_path):
 
 
 def test_no_data_and_no_network(flags, monkeypatch, tmp_path):
+    monkeypatch.setattr(input_data, 'BUNDLED', '/nowhere')
     for name in 'http_proxy', 'https_proxy', 'all_proxy', 'no_proxy':
         url = '' if name == 'no_proxy' else 'http://127.0.0.1:1'  # nobody listens there
         monkeypatch.setenv(name, url)
