@@ -227,15 +227,6 @@ RUN_FILES = re.compile(
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
 
-# oneDNN's matrix product keeps the stack pointer in the heap while it runs: a signal
-# that is handled there corrupts memory (its issue 4845). From Python 3.10 on, signals
-# take the stack that faulthandler makes, which stays when it is disabled again.
-if not faulthandler.is_enabled():
-    with open(os.devnull, 'w') as nowhere:
-        faulthandler.enable(nowhere)
-        faulthandler.disable()
-
-
 @contextlib.contextmanager
 def own_run():
     """Owns the log directory and FLAGS while run_training() runs.
@@ -251,6 +242,7 @@ def own_run():
     train_dir = given.get('train_dir')
     places = {'input_data_dir': train_dir, 'log_dir': train_dir} if train_dir else {}
     FLAGS = argparse.Namespace(**{**DEFAULTS, **places, **given})
+    move_signals_off_the_stack()
     try:
         with locked_log_dir():
             if FLAGS.resume:
@@ -316,8 +308,9 @@ def read_record():
     except FileNotFoundError:
         return {}
     except (AttributeError, RecursionError, TypeError, ValueError):
-        remedy = f'move it away, and {AS_THEY_WERE}'
-        raise ValueError(f'{path} is damaged; {remedy}') from None
+        raise ValueError(
+            f'{path} is damaged; move it away and {AS_THEY_WERE}'
+        ) from None
 
 
 def check_data(data_sets):
@@ -333,9 +326,8 @@ def check_data(data_sets):
     if label >= mnist.NUM_CLASSES:
         raise ValueError(f'one of the labels is {label}; {remedy}')
     labels = np.concatenate([data_set.labels for data_set in data_sets])
-    images = [next(data_set.in_order(1000), [[]])[0] for data_set in data_sets]
-    images = np.concatenate([np.ravel(some) for some in images])
-    checksum = '%08x%08x' % (zlib.crc32(labels), zlib.crc32(images))
+    images = [np.ravel(next(x.in_order(1000), [[]])[0]) for x in data_sets]
+    checksum = '%08x%08x' % (zlib.crc32(labels), zlib.crc32(np.concatenate(images)))
     recorded = str(read_record().get('data', '')) if FLAGS.resume else ''
     if not checksum.startswith(recorded):  # version 1.2 recorded the first half
         where = f'--input_data_dir {FLAGS.input_data_dir}'
@@ -393,8 +385,7 @@ def prepare_log_dir(checksum):
             remedy = 'choose another, or --resume if it is of this model'
             raise ValueError(f'{holds}; {remedy}')
         tell(f'replacing the run in {FLAGS.log_dir}; --resume would have gone on')
-        names.remove(FLAGS_FILE)
-        for name in sorted(names, key=lambda name: not name.endswith('.index')):
+        for name in sorted(names - {FLAGS_FILE}, key=lambda name: '.index' not in name):
             try:
                 os.remove(os.path.join(FLAGS.log_dir, name))
             except PermissionError:  # on Windows, of what TensorBoard has open
@@ -414,6 +405,18 @@ def how_to_go_on():
         return 'interrupted'  # before it has replaced another run
     steps = max(checkpoint_steps(), default=-1) + 1
     return f'interrupted; the same command with --resume goes on from step {steps}'
+
+
+def move_signals_off_the_stack():
+    """Keeps signals off the stack of oneDNN's matrix product (its issue 4845).
+
+    That has the stack pointer in the heap: a signal handled there corrupts memory. From
+    Python 3.10 on, signals take the stack of faulthandler, which stays when disabled.
+    """
+    if not faulthandler.is_enabled():
+        with open(os.devnull, 'w') as nowhere:
+            faulthandler.enable(nowhere)
+            faulthandler.disable()
 
 
 @contextlib.contextmanager

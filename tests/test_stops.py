@@ -157,7 +157,8 @@ def test_stop_before_the_first_step_leaves_the_directory_as_it_was(
     monkeypatch.setattr(fully_connected_feed, 'prepare_log_dir', stop)
     status, stdout, lines = call(*flags(copied, *more))
     assert (status, stdout) == (130, [])
-    assert lines[-1] == SAYS + INTERRUPTED % 950
+    told = INTERRUPTED % 950 if more == ['--resume'] else 'interrupted'
+    assert lines[-1] == SAYS + told
     assert files_in(copied) == files_in(finished.log_dir)
 
 
