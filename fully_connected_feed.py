@@ -308,9 +308,7 @@ def read_record():
     except FileNotFoundError:
         return {}
     except (AttributeError, RecursionError, TypeError, ValueError):
-        raise ValueError(
-            f'{path} is damaged; move it away and {AS_THEY_WERE}'
-        ) from None
+        raise ValueError(f'{path} is damaged; move it away; {AS_THEY_WERE}') from None
 
 
 def check_data(data_sets):

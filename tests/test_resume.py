@@ -128,7 +128,7 @@ def test_damaged_record_is_named_and_what_the_message_advises_works(
     text = re.sub(found, damaged, read(path))
     with open(path, 'w') as f:
         f.write(text)
-    advice = '%s is damaged; move it away and give --learning_rate, --max_steps' % path
+    advice = '%s is damaged; move it away; give --learning_rate, --max_steps' % path
     assert_one_line(resume(copied), 1, advice, *ALL_FLAGS)
     assert read(path) == text
     os.rename(path, str(tmp_path / 'moved away'))
