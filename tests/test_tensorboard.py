@@ -119,11 +119,13 @@ def browser():
     service = pytest.importorskip('selenium.webdriver.chrome.service')
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which('chromium')
+    environment = dict(os.environ, TMPDIR='/tmp')  # for a socket, whose path is short
     with tempfile.TemporaryDirectory() as profile:
         for flag in CHROMIUM_FLAGS.split() + ['--user-data-dir=' + profile]:
             options.add_argument(flag)
         driver = webdriver.Chrome(
-            options=options, service=service.Service(shutil.which('chromedriver'))
+            options=options,
+            service=service.Service(shutil.which('chromedriver'), env=environment),
         )
         try:
             yield driver
