@@ -44,7 +44,7 @@ def test_notebook_trains_twice_in_one_kernel(tmp_path, way):
     cells = []
     for flags in ['--fake_data', '--max_steps=3'], ['--resume', '--max_steps=5']:
         flags += ['--log_dir', log_dir]
-        run = '%%run %s %s' % (PROGRAM, ' '.join(flags))
+        run = '%run ' + ' '.join('"%s"' % word for word in [PROGRAM] + flags)
         cells.append(IMPORTED % (ROOT, flags) if way == 'import' else run)
     notebook = nbformat.v4.new_notebook(
         cells=list(map(nbformat.v4.new_code_cell, cells))

@@ -38,8 +38,8 @@ def precisions(lines):
 
 
 def test_feed_dict_holds_the_next_batch(monkeypatch, digits_dir):
-    parsed = fully_connected_feed.parse_flags(['--batch_size', '7'])
-    monkeypatch.setattr(fully_connected_feed, 'FLAGS', parsed)
+    flags = argparse.Namespace(batch_size=7, fake_data=False)
+    monkeypatch.setattr(fully_connected_feed, 'FLAGS', flags)
     train, same = [input_data.read_data_sets(digits_dir, seed=1).train for _ in 'ab']
     for _ in range(2):
         feed_dict = fully_connected_feed.fill_feed_dict(train, 'images', 'labels')
