@@ -32,7 +32,8 @@ def test_old_script_in_the_readme_runs(tmp_path, digits_dir):
 
 @pytest.mark.parametrize(
     'name',
-    'README.md CONTRIBUTING.md CHANGELOG.md docs/tutorial.md docs/speed.md'.split(),
+    ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
+    + ['docs/%s.md' % name for name in 'tutorial input_data faithful speed'.split()],
 )
 def test_links_lead_to_files_and_headings(name):
     folder, text = os.path.dirname(os.path.join(ROOT, name)), read(ROOT, name)
@@ -69,14 +70,20 @@ def test_readme_and_help_name_each_flag_with_its_default(monkeypatch):
     assert len(shown) == len(fully_connected_feed.DEFAULTS) - 1  # the seed
 
 
-def test_each_line_of_the_versions_is_one_that_a_shell_takes():
-    lines = re.findall(r'^\| [\d., ]+ \| `(.*)` \|$', read(ROOT, 'README.md'), re.M)
-    assert len(lines) == 9
-    for line in lines:
-        make, activate, *installs = line.split(' && ')
-        python, _, _, folder = make.split()
-        assert python.startswith('python3') and activate == '. %s/bin/activate' % folder
-        assert installs[0] == 'pip install -U pip' and len(installs) == 2
+def test_line_for_other_versions_is_one_that_a_shell_takes():
+    """It takes its two numbers from a row of a table, which has each release once."""
+    section = read(ROOT, 'README.md').split('## Other versions')[1].split('\n## ')[0]
+    rows = dict(re.findall(r'^\| (3\.\d+) \| ([\d., ]+) \|$', section, re.M))
+    releases = [release for row in rows.values() for release in row.split(', ')]
+    assert releases == ['1.14', '1.15'] + ['2.%d' % minor for minor in range(22)]
+    line, python, release = re.search(
+        r'^(python(.*?) -m venv .* "tensorflow==(.*?)\.\*")$', section, re.M
+    ).groups()
+    assert release in rows[python].split(', ')
+    make, activate, *installs = line.split(' && ')
+    folder = make.split()[-1]
+    assert folder == '.venv-' + python and activate == '. %s/bin/activate' % folder
+    assert installs[0] == 'pip install -U pip' and '".[older]"' in installs[1]
 
 
 def test_readme_and_tutorial_show_the_lines_that_a_run_prints():
