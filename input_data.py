@@ -377,7 +377,7 @@ def _generator_for(seed, seeded=_SHARED_GENERATOR):
     """Returns a seed's generator, started anew by an int; None is NumPy's global one.
 
     TensorFlow 1.3 seeded that each time: with seed, the graph's seed, or at random. The
-    README's "Old scripts" has the rule, tests/compare_with_tensorflow_1_3.py proves it.
+    rule is in docs/input_data.md; tests/compare_with_tensorflow_1_3.py proves it.
     """
     if isinstance(seed, np.random.RandomState):
         return seed

@@ -199,7 +199,7 @@ def test_default_run_learns_from_little_data(run, tmp_path, digits_dir):
 
 
 def test_default_run_on_mnist_is_as_precise_as_the_original(tmp_path):
-    """As README.md has it, for the seeds 1 to 5."""
+    """As docs/faithful.md has it, for the seeds 1 to 5."""
     found = []
     for seed in range(1, 6):
         places = ['--input_data_dir', MNIST_DIR, '--log_dir', str(tmp_path)]

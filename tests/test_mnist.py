@@ -47,7 +47,7 @@ def nodes(graph):
 
 
 def test_graph_is_node_for_node_what_the_original_builds(model):
-    # README.md counts without the initializer and the saver.
+    # docs/faithful.md counts without the initializer and the saver.
     count = len(model.built[0])
     if (2, 2) <= TF_VERSION < (2, 15):  # no graph is recorded; the page's is below
         assert count == 136
