@@ -4,19 +4,16 @@
 
 First come the functions that "TensorFlow Mechanics 101" explains, down to
 run_training(). What follows them keeps a run safe. The flags stand last.
-
-Steps count from 0. After step 999, 1000 steps are done: the checkpoint model.ckpt-999
-holds the global step 1000, and TensorBoard shows its precisions at 1000.
 """
 
 import gc
 import os
 import sys
 
-# The start-up. TensorFlow reads these at its import. oneDNN's ops make a start slower
-# and round otherwise than TensorFlow 1.3. Keras, which the command does not need (but a
-# notebook may), takes 0.3 s. Python's garbage collector would take 0.4 s meanwhile, and
-# 0.3 s more later, if what is imported were not frozen.
+# The start-up. TensorFlow reads these variables when it is imported. oneDNN's ops make
+# a start slower and round differently from TensorFlow 1.3's. Keras, which the command
+# does not need (but a notebook may), takes 0.3 s. Python's garbage collector would take
+# 0.4 s during the imports; freezing what they made saves 0.3 s later.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 if __name__ == '__main__' and not hasattr(sys, 'ps1'):
@@ -24,7 +21,6 @@ if __name__ == '__main__' and not hasattr(sys, 'ps1'):
 gc.disable()
 try:
     import argparse
-    import atexit
     import contextlib
     import faulthandler
     import functools
@@ -50,10 +46,10 @@ finally:
     gc.freeze()
     gc.enable()
 
-tf.logging.set_verbosity(tf.logging.FATAL)  # what goes wrong is told in one line
-print = functools.partial(print, flush=True)  # a line shows when it is due
+tf.logging.set_verbosity(tf.logging.FATAL)  # main() reports errors in one line
+print = functools.partial(print, flush=True)  # each line shows at once
 
-FLAGS = None  # argparse.Namespace; set by main(), or by a program that imports this one
+FLAGS = None  # argparse.Namespace; main() or a program sets it, own_run() completes it
 
 # The model is so small that a GPU or more threads cost more than they save.
 SESSION_CONFIG = tf.ConfigProto(device_count={'GPU': 0}, intra_op_parallelism_threads=1)
@@ -99,7 +95,7 @@ def feed_dicts(data_set, images_placeholder, labels_placeholder):
     """Yields a feed dictionary for each batch of a whole data set, in order."""
     for images_feed, labels_feed in data_set.in_order(FLAGS.batch_size):
         missing = FLAGS.batch_size - len(labels_feed)
-        if missing:  # fill up with any images, whose label matches no prediction
+        if missing:  # fill up with images whose label matches no prediction
             shape = (FLAGS.batch_size, *np.shape(images_feed)[1:])
             images_feed = np.resize(images_feed, shape)
             labels_feed = np.append(labels_feed, [mnist.NUM_CLASSES] * missing)
@@ -145,7 +141,7 @@ def evaluate(sess, eval_correct, images_placeholder, labels_placeholder, data_se
         sess, eval_correct, images_placeholder, labels_placeholder, data_sets.test
     )
     summary = tf.Summary()
-    for name, precision in zip(data_sets._fields, (train, validation, test)):
+    for name, precision in ('train', train), ('validation', validation), ('test', test):
         summary.value.add(tag='precision/' + name, simple_value=precision)
     return summary
 
@@ -153,12 +149,12 @@ def evaluate(sess, eval_correct, images_placeholder, labels_placeholder, data_se
 def run_training():
     """Trains the model for FLAGS.max_steps steps ("Train the Model").
 
-    What FLAGS lacks has its default. A ValueError or OSError names what is at fault.
+    own_run(), below, completes FLAGS. A ValueError or OSError names what is at fault.
     """
     data_sets = input_data.read_data_sets(
         FLAGS.input_data_dir, FLAGS.fake_data, seed=FLAGS.seed
     )
-    checksum = check_data(data_sets)
+    checksum = check_data(data_sets)  # so that --resume can tell other data
     with tf.Graph().as_default():
         tf.set_random_seed(FLAGS.seed)
         images_placeholder, labels_placeholder = placeholder_inputs(FLAGS.batch_size)
@@ -170,11 +166,10 @@ def run_training():
         init = tf.global_variables_initializer()
         saver = tf.train.Saver()
         placeholders = images_placeholder, labels_placeholder
-
         with tf.Session(config=SESSION_CONFIG) as sess:
             sess.run(init)
             start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-            data_sets.train.skip(FLAGS.batch_size, start_step)
+            data_sets.train.skip(FLAGS.batch_size, start_step)  # to the next batch
             prepare_log_dir(checksum)
             summary_writer = tf.summary.FileWriter(
                 FLAGS.log_dir, sess.graph, filename_suffix=EVENTS_SUFFIX % start_step
@@ -182,7 +177,7 @@ def run_training():
             # TensorBoard drops what an earlier run wrote for this step and later.
             started = tf.SessionLog(status=tf.SessionLog.START)
             summary_writer.add_session_log(started, global_step=start_step)
-            if start_step and is_due(start_step):  # a stop may have cut it short
+            if start_step and is_due(start_step):  # a stop may have cut this short
                 precisions = evaluate(sess, eval_correct, *placeholders, data_sets)
                 summary_writer.add_summary(precisions, start_step)
                 summary_writer.flush()
@@ -202,6 +197,7 @@ def run_training():
                         'Step %d: loss = %.2f (%.3f sec)' % (step, loss_value, duration)
                     )
 
+                # Steps count from 0: model.ckpt-999 is what 1000 steps have made.
                 if is_due(step + 1):
                     check_finite(step, *sess.run(tf.trainable_variables()))
                     checkpoint_file = os.path.join(FLAGS.log_dir, 'model.ckpt')
@@ -212,18 +208,18 @@ def run_training():
             summary_writer.close()
 
 
-# The tutorial ends here. What follows keeps a run safe. However a run ends, its record
-# and its newest checkpoint are all that the next one needs to go on.
+# The tutorial ends here. What follows keeps a run safe. However a run ends, --resume
+# needs only its record and its newest checkpoint to go on.
 
 FLAGS_FILE = 'fully_connected_feed.flags'  # the record of a run, in its log directory
-EVENTS_SUFFIX = '.%010d.fully_connected_feed'  # the step; a second may see two runs
+EVENTS_SUFFIX = '.%010d.fully_connected_feed'  # the step: a second can see two runs
 # A new run in the same directory replaces these and touches nothing else.
 RUN_FILES = re.compile(
     r'checkpoint(\.tmp\w+)?|fully_connected_feed\.flags'
     r'|model\.ckpt-\d+\.(index|meta|data-\d{5}-of-\d{5})(\.(tempstate\d|tmp)\w*)?'
     r'|events\.out\.tfevents\..+\.fully_connected_feed'
 )
-# A resumed run can't change these: weights or batches would not fit those before.
+# A resumed run can't change these: its weights or batches would no longer fit.
 FIXED_FLAGS = ('hidden1', 'hidden2', 'batch_size', 'seed', 'fake_data')
 
 
@@ -236,23 +232,21 @@ def own_run():
     """
     global FLAGS
     before = FLAGS
-    given = vars(FLAGS) if FLAGS else {}
-    given = {name: flag for name, flag in given.items() if flag is not None}
+    given = {k: v for k, v in (vars(FLAGS) if FLAGS else {}).items() if v is not None}
     check_limits(given)
     train_dir = given.get('train_dir')
     places = {'input_data_dir': train_dir, 'log_dir': train_dir} if train_dir else {}
     FLAGS = argparse.Namespace(**{**DEFAULTS, **places, **given})
-    move_signals_off_the_stack()
     try:
+        move_signals_off_the_stack()
         with locked_log_dir():
             if FLAGS.resume:
-                vars(FLAGS).update({**recorded_flags(given), **given})
+                vars(FLAGS).update(recorded_flags(given))
             if FLAGS.seed is None:
                 FLAGS.seed = int.from_bytes(os.urandom(4), 'big')
-            try:
-                yield
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(how_to_go_on()) from None
+            yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how_to_go_on()) from None
     finally:
         FLAGS = before
 
@@ -266,8 +260,7 @@ def locked_log_dir():
     where = f'--log_dir {FLAGS.log_dir}'
     for character in '*?[\\\n':
         if character in os.path.abspath(FLAGS.log_dir) and character != os.sep:
-            problem = f'TensorFlow cannot take {character!r} in its path'
-            raise ValueError(f'{where}: {problem}; choose another directory')
+            raise ValueError(f'{where}: TensorFlow cannot take {character!r} in a path')
     try:
         FLAGS.log_dir.encode('utf-8')  # as TensorFlow will
         os.makedirs(FLAGS.log_dir, exist_ok=True)
@@ -283,18 +276,22 @@ def locked_log_dir():
 
 
 def recorded_flags(given):
-    """Returns the flags that the run which is resumed has recorded, a dict.
+    """Returns the flags recorded by the run to resume, less those given: a dict.
 
-    A ValueError says if they are damaged, or if those that are given contradict them.
+    A ValueError says if the record is damaged, or if a given flag contradicts it.
     """
     record = read_record()
     if not record and checkpoint_steps():
-        tell(f'{FLAGS.log_dir} has no {FLAGS_FILE}; {AS_THEY_WERE}')
+        tell(f'no {FLAGS_FILE} in {FLAGS.log_dir}; defaults, unless given: {NAMES}')
     for name in FIXED_FLAGS:
         if name in given and given[name] != record.get(name, given[name]):
-            before = f'{record[name]}, as the run in {FLAGS.log_dir} has it'
-            raise ValueError(f'--{name} {given[name]} contradicts {before}')
-    return {name: record[name] for name in RECORDED_FLAGS if name in record}
+            before = f'{record[name]}, which the run in {FLAGS.log_dir} used'
+            raise ValueError(
+                f'--{name} {given[name]} contradicts {before}; leave it out'
+            )
+    record = {k: record[k] for k in RECORDED_FLAGS if k in record and k not in given}
+    check_limits(record)
+    return record
 
 
 def read_record():
@@ -302,13 +299,11 @@ def read_record():
     path = os.path.join(FLAGS.log_dir, FLAGS_FILE)
     try:
         with open(path) as f:
-            record = dict(json.load(f).items())
-        check_limits(record)
-        return record
+            return {**json.load(f)}
     except FileNotFoundError:
         return {}
-    except (AttributeError, RecursionError, TypeError, ValueError):
-        raise ValueError(f'{path} is damaged; move it away; {AS_THEY_WERE}') from None
+    except (RecursionError, TypeError, ValueError):
+        raise ValueError(f'{path} is damaged; move it away, and give {NAMES}') from None
 
 
 def check_data(data_sets):
@@ -323,13 +318,15 @@ def check_data(data_sets):
     label = max(np.max(data_set.labels, initial=0) for data_set in data_sets)
     if label >= mnist.NUM_CLASSES:
         raise ValueError(f'one of the labels is {label}; {remedy}')
+    examples = data_sets.train.num_examples
+    if FLAGS.batch_size > examples:
+        raise ValueError(f'--batch_size is above the {examples} training examples')
     labels = np.concatenate([data_set.labels for data_set in data_sets])
     images = [np.ravel(next(x.in_order(1000), [[]])[0]) for x in data_sets]
     checksum = '%08x%08x' % (zlib.crc32(labels), zlib.crc32(np.concatenate(images)))
     recorded = str(read_record().get('data', '')) if FLAGS.resume else ''
     if not checksum.startswith(recorded):  # version 1.2 recorded the first half
-        where = f'--input_data_dir {FLAGS.input_data_dir}'
-        raise ValueError(f'{where} is not the data of the run in {FLAGS.log_dir}')
+        raise ValueError(f'--input_data_dir: other data than that of {FLAGS.log_dir}')
     return checksum
 
 
@@ -355,14 +352,13 @@ def restore_newest(sess, saver):
         try:
             saver.restore(sess, paths[-1])
         except (tf.errors.OpError, ValueError):
-            tell(f'{paths.pop()} cannot be restored; trying the one before')
+            tell(f'{paths.pop()} cannot be restored')
         else:
-            saver.recover_last_checkpoints(paths)  # to be removed in their turn
+            saver.recover_last_checkpoints(paths)  # so that the oldest go first
             steps = tf.train.global_step(sess, 'global_step:0')
             tell(f'going on from step {steps} of {max(steps, FLAGS.max_steps)}')
             return steps
-    layers = f'--hidden1 {FLAGS.hidden1} --hidden2 {FLAGS.hidden2}'
-    raise ValueError(f'--log_dir {FLAGS.log_dir} has no checkpoint of {layers}')
+    raise ValueError(f'no checkpoint in {FLAGS.log_dir} fits --hidden1 and --hidden2')
 
 
 def checkpoint_steps():
@@ -374,14 +370,13 @@ def checkpoint_steps():
 def prepare_log_dir(checksum):
     """Removes an earlier run, unless it is resumed, and records this one.
 
-    Indices go first and the record stays: a run without them starts again, from that.
+    Indices go first: a run that is killed in between starts again from the old record.
     """
     names = set(filter(RUN_FILES.fullmatch, os.listdir(FLAGS.log_dir)))
     if names and not FLAGS.resume:
         if FLAGS_FILE not in names:
             holds = f'--log_dir {FLAGS.log_dir} holds {min(names)}, but no {FLAGS_FILE}'
-            remedy = 'choose another, or --resume if it is of this model'
-            raise ValueError(f'{holds}; {remedy}')
+            raise ValueError(f'{holds}; choose another, or --resume if it fits')
         tell(f'replacing the run in {FLAGS.log_dir}; --resume would have gone on')
         for name in sorted(names - {FLAGS_FILE}, key=lambda name: '.index' not in name):
             try:
@@ -397,10 +392,12 @@ def prepare_log_dir(checksum):
 
 
 def how_to_go_on():
-    """Returns what Ctrl-C tells: also where --resume goes on, if it is not refused."""
-    record = read_record()
-    if any(record.get(name) != getattr(FLAGS, name) for name in FIXED_FLAGS):
-        return 'interrupted'  # before it has replaced another run
+    """Returns the line for Ctrl-C; once this run is recorded, also where to go on."""
+    record = {}
+    with contextlib.suppress(ValueError, OSError):
+        record = read_record()
+    if any(record.get(name) != getattr(FLAGS, name) for name in RECORDED_FLAGS):
+        return 'interrupted'
     steps = max(checkpoint_steps(), default=-1) + 1
     return f'interrupted; the same command with --resume goes on from step {steps}'
 
@@ -408,8 +405,8 @@ def how_to_go_on():
 def move_signals_off_the_stack():
     """Keeps signals off the stack of oneDNN's matrix product (its issue 4845).
 
-    That has the stack pointer in the heap: a signal handled there corrupts memory. From
-    Python 3.10 on, signals take the stack of faulthandler, which stays when disabled.
+    That keeps the stack pointer in the heap: a signal handled there corrupts memory.
+    From Python 3.10 on, signals take faulthandler's stack, which stays after disable().
     """
     if not faulthandler.is_enabled():
         with open(os.devnull, 'w') as nowhere:
@@ -421,21 +418,23 @@ def move_signals_off_the_stack():
 def one_interrupt():
     """Lets the first Ctrl-C end what is in the block; those that follow do nothing."""
 
-    def interrupt(signum, frame):
+    def stop(signum, frame):
         signal.signal(signum, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    with contextlib.ExitStack() as undo:
-        before = signal.getsignal(signal.SIGINT)
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if in_main_thread and before is signal.default_int_handler:  # not nohup's
-            undo.callback(signal.signal, signal.SIGINT, before)
-            signal.signal(signal.SIGINT, interrupt)
+    main_thread = threading.current_thread() is threading.main_thread()
+    ours = main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, stop)
+    try:
         yield
+    finally:  # after Ctrl-C only a prompt or notebook goes on
+        if ours and (signal.getsignal(signal.SIGINT) is stop or hasattr(sys, 'ps1')):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def leave_lost_output():
-    """Sends output that can't be written nowhere: Python's exit would fail on it."""
+    """Discards output that can't be written: Python's exit would fail on it."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
@@ -480,14 +479,16 @@ def flag_table():
 
 DEFAULTS = {name: default for name, _, default, _, _ in flag_table()}
 RECORDED_FLAGS = [x for x in DEFAULTS if x not in ('log_dir', 'train_dir', 'resume')]
-AS_THEY_WERE = f'give --{", --".join(RECORDED_FLAGS)} with --resume as they were'
+NAMES = '--' + ', --'.join(RECORDED_FLAGS)
 
 
 def check_limits(flags):
-    """Raises a ValueError that names a flag, in a dict of some, beyond its limits."""
-    for name, _, _, limits, _ in flag_table():
-        if limits and name in flags and not limits[0] <= flags[name] <= limits[1]:
-            raise ValueError(f'--{name} {flags[name]} is not from %s to %s' % limits)
+    """Raises a ValueError that names the first flag, in a dict, outside its limits."""
+    for name, kind, _, limits, _ in flag_table():
+        if limits and name in flags:
+            value = flags[name]
+            if kind(value or 0) != value or not limits[0] <= value <= limits[1]:
+                raise ValueError(f'--{name} {value} is not from %s to %s' % limits)
 
 
 def parse_flags(argv):
@@ -512,13 +513,12 @@ def parse_flags(argv):
 def main(argv=None):
     """Runs the command with FLAGS, else argv, else the command line's flags.
 
-    A mistake or mishap ends in one line on stderr and a SystemExit, 130 for Ctrl-C.
+    An error ends in one line on stderr and a SystemExit, of status 130 for Ctrl-C.
     """
     global FLAGS
     before = FLAGS
     if argv is None:  # in a notebook the command line is the kernel's
         argv = [] if hasattr(sys, 'ps1') else sys.argv[1:]
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # no traceback then
     try:
         for module in mnist, input_data:
             if not hasattr(module, 'NUM_CLASSES'):
@@ -526,20 +526,20 @@ def main(argv=None):
         FLAGS = FLAGS or parse_flags(argv)
         run_training()
     except KeyboardInterrupt as stop:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            )  # ends a write that blocks, too
         tell(str(stop) or 'interrupted')
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Python's exit may wait
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # for a reader of its output
         sys.exit(130)
     except PermissionError as error:
-        tell(f'{error}; give a --train_dir of your own')
+        tell(f'{error}; give an --input_data_dir or --train_dir of your own')
         sys.exit(1)
     except (ValueError, OSError, MemoryError) as error:
         tell(str(error) or 'out of memory')
         sys.exit(1)
-    except (tf.errors.OpError, RuntimeError, IndexError) as error:
-        # The last two come from TensorFlow's event writer. What sess.run() raises
-        # begins with the graph's traceback; its context is the error itself.
-        tell(str(error.__context__ or error).splitlines()[0])
+    except tf.errors.OpError as error:  # whose context has the words without the graph
+        tell(str(error.__context__ or error).partition('\n')[0])
         sys.exit(1)
     finally:
         FLAGS = before

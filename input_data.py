@@ -33,8 +33,8 @@ TEST_IMAGES = 't10k-images-idx3-ubyte.gz'
 TEST_LABELS = 't10k-labels-idx1-ubyte.gz'
 
 # MNIST lies beside this file, in a clone and installed. A pasted cell has no __file__.
-_HERE = pathlib.Path(globals().get('__file__', 'input_data.py')).absolute()
-BUNDLED = str(_HERE.parents[__name__.count('.')] / 'MNIST_data')
+_FILE = pathlib.Path(globals().get('__file__', 'input_data.py')).absolute()
+BUNDLED = str(_FILE.parents[__name__.count('.')] / 'MNIST_data')
 MIRRORS = (
     'https://storage.googleapis.com/cvdf-datasets/mnist/',
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
@@ -64,7 +64,7 @@ Datasets = collections.namedtuple('Datasets', ['train', 'validation', 'test'])
 _scaled = functools.partial(np.multiply, np.float32(1 / 255), dtype=np.float32)  # 0..1
 _SHARED_GENERATOR = np.random.RandomState()
 
-# Images, labels and place of a set change together, for other threads and after a fork.
+# A set's images, labels and place change together, for other threads and after a fork.
 _LOCK = threading.RLock()
 if hasattr(os, 'register_at_fork'):  # not on Windows
     os.register_at_fork(
@@ -336,7 +336,7 @@ def extract_images(f):
 def extract_labels(f, one_hot=False, num_classes=NUM_CLASSES):
     """Unpacks a file of labels: uint8 [n], or what dense_to_one_hot() makes of them.
 
-    f is as for extract_images(), which tells, too, what is raised.
+    For f and errors, see extract_images().
     """
     labels = _read_idx(f, LABELS_MAGIC, getattr(f, 'name', 'the file'))
     return dense_to_one_hot(labels, num_classes) if one_hot else labels
@@ -449,7 +449,7 @@ def _find(folder, name):
     """
     for path in [os.path.join(folder, each) for each in _names(name)]:
         try:
-            os.lstat(path)  # unlike exists(), it finds dead links and tells of rights
+            os.lstat(path)  # finds dead links, and raises if access is denied
         except FileNotFoundError:
             continue
         found = _find(path, name) if os.path.isdir(path) else path
@@ -464,11 +464,9 @@ def _check_is_mnist(folder, paths, arrays, absent):
     others = [str(path) for path in there if path.name not in known]
     others += [paths[name] for name in paths if _sha256(arrays[name]) != SHA256[name]]
     if others:
-        raise ValueError(
-            f"no {', '.join(absent)} beside {', '.join(others)}, and MNIST's may not"
-            ' fit; put the rest of that set there by these names, or give its'
-            ' source_url or another folder'
-        )
+        found = f'no {", ".join(absent)} beside {", ".join(others)}'
+        remedy = 'complete that set, or give its source_url or another folder'
+        raise ValueError(f"{found}, and MNIST's may not fit; {remedy}")
 
 
 def _check_sizes(paths, arrays):
@@ -487,8 +485,8 @@ def _check_sizes(paths, arrays):
 def _read_idx(f, magic, path=None):
     """Reads IDX data, packed or not: uint8 labels [n], or images [n, rows, cols, 1].
 
-    It takes memory for what is there, not for what the header claims. A path, if there
-    is one, is named in the error.
+    It allocates what the file holds, not what its header claims. A path, if there is
+    one, is named in the error.
     """
     dimensions = magic % 256
     data = bytearray()
@@ -517,7 +515,7 @@ def _read_idx(f, magic, path=None):
             error.filename = path
             raise
         problem = error
-    remedy = 'replace it, or delete it to have it downloaded again'
+    remedy = 'replace it, or move it away to have it fetched again'
     raise ValueError(f'{path} is damaged: {problem}; {remedy}' if path else problem)
 
 
@@ -539,7 +537,8 @@ def _fetch(names, folder, source_url):
             try:
                 packed, array = _read_packed(source, name), None
                 if name in MAGIC:
-                    array = _read_idx(io.BytesIO(packed), MAGIC[name])
+                    f = io.BufferedReader(io.BytesIO(packed))
+                    array = _read_idx(f, MAGIC[name])
                     if is_mnist and _sha256(array) != SHA256[name]:
                         raise ValueError('SHA-256 is not the published one')
             except (ImportError, ValueError, OSError, http.client.HTTPException) as e:

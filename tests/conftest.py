@@ -22,6 +22,13 @@ if hasattr(signal, 'SIGHUP'):
 Run = collections.namedtuple('Run', 'log_dir lines')
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """What a test leaves of Ctrl-C is set back."""
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope='session')
 def digits_dir(tmp_path_factory):
     """A folder with the first 7,000 training digits of MNIST and 1,000 for testing."""

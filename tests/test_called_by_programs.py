@@ -99,8 +99,9 @@ def interrupt_after_a_checkpoint(log_dir):
     threading.Thread(target=interrupt).start()
 
 
-def test_program_goes_on_after_a_stop(tmp_path):
+def test_program_goes_on_after_a_stop(tmp_path, monkeypatch):
     """As python -i and a notebook's %run do, which keep the exception."""
+    monkeypatch.setattr(sys, 'ps1', 'In [1]', raising=False)
     before, flags = settings(), ['--fake_data', '--log_dir', str(tmp_path)]
     interrupt_after_a_checkpoint(tmp_path)
     with pytest.raises(SystemExit, match='130') as kept:

@@ -63,7 +63,7 @@ def test_readme_and_help_name_each_flag_with_its_default(monkeypatch):
     text = re.split(r'  (?=--\w)', ' '.join(stdout).split('--help')[1])
     shown = {}
     for part in text[1:]:
-        default = re.search(r'\(default:\s+(\S+)\)', part)
+        default = re.search(r'\(default:\s+(.+?)\)', part)
         shown[part.split()[0]] = default.group(1) if default else ''
     assert shown.pop('--seed') == '' and documented.pop('--seed') == 'random'
     assert shown == documented

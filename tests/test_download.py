@@ -172,8 +172,13 @@ def read(folder, **options):
 
 def assert_sound(folder, files, **options):
     """The call gives the data of these files, and the folder holds nothing else."""
-    train, validation, test = read(folder, dtype=np.uint8, **options)
+    sets = read(folder, dtype=np.uint8, **options)
     assert contents(folder) == files
+    assert_holds(sets, files)
+
+
+def assert_holds(sets, files):
+    train, validation, test = sets
     for name, header, *parts in (
         (TRAIN_IMAGES, 16, validation.images, train.images),
         (TRAIN_LABELS, 8, validation.labels, train.labels),
@@ -369,6 +374,15 @@ def test_nothing_is_written_elsewhere(tmp_path, files, mirror, use, monkeypatch)
     assert os.listdir('home') == []
     assert input_data.maybe_download(TEST_LABELS, '') == TEST_LABELS
     assert sorted(os.listdir('.')) == sorted(['home', TEST_LABELS, '~'])
+
+
+def test_server_that_sends_unpacked_files(folder, files, mirror, use):
+    unpacked = {name: gzip.decompress(files[name]) for name in files}
+    use(mirror(files=unpacked))
+    assert_holds(read(folder, dtype=np.uint8), files)
+    assert contents(folder) == unpacked
+    use()
+    assert_holds(read(folder, dtype=np.uint8), files)
 
 
 def test_maybe_download(folder, files, mirror, use):

@@ -113,8 +113,8 @@ def test_checkpoints_of_another_program_are_kept(flags, tmp_path, more):
         tf.train.Saver().save(sess, str(tmp_path / 'model.ckpt'), global_step=9)
     before = files_in(tmp_path)
     status, stdout, lines = call(*flags(tmp_path, *more))
-    words = 'has no checkpoint of' if more else 'or --resume if it is'
-    place = '--log_dir %s h' % tmp_path
+    words = 'no checkpoint in' if more else 'or --resume if it fits'
+    place = '%s fits' % tmp_path if more else '--log_dir %s holds' % tmp_path
     assert_one_line((status, stdout, lines[-1:]), 1, place, words)
     assert files_in(tmp_path) == before
 

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import textwrap
 
@@ -87,10 +88,11 @@ def prompt():
 
 
 @pytest.fixture
-def text(tmp_path, monkeypatch):
-    """The tutorial, with a directory of this test's own in place of /tmp."""
-    monkeypatch.setenv('TMPDIR', str(tmp_path))
-    return read(ROOT, TUTORIAL).replace('/tmp/', '%s/' % tmp_path)
+def text(monkeypatch):
+    """The tutorial, with a directory of this test's own in /tmp."""
+    with tempfile.TemporaryDirectory(dir='/tmp') as folder:
+        monkeypatch.setenv('TMPDIR', folder)
+        yield read(ROOT, TUTORIAL).replace('/tmp/', folder + '/')
 
 
 def test_the_prompt_prints_what_the_tutorial_shows_and_survives_mistakes(
