@@ -196,7 +196,6 @@ def run_training():
                     print(
                         'Step %d: loss = %.2f (%.3f sec)' % (step, loss_value, duration)
                     )
-
                 # Steps count from 0: model.ckpt-999 is what 1000 steps have made.
                 if is_due(step + 1):
                     check_finite(step, *sess.run(tf.trainable_variables()))
@@ -318,9 +317,8 @@ def check_data(data_sets):
     label = max(np.max(data_set.labels, initial=0) for data_set in data_sets)
     if label >= mnist.NUM_CLASSES:
         raise ValueError(f'one of the labels is {label}; {remedy}')
-    examples = data_sets.train.num_examples
-    if FLAGS.batch_size > examples:
-        raise ValueError(f'--batch_size is above the {examples} training examples')
+    if FLAGS.batch_size > data_sets.train.num_examples:
+        raise ValueError('--batch_size is above the number of training examples')
     labels = np.concatenate([data_set.labels for data_set in data_sets])
     images = [np.ravel(next(x.in_order(1000), [[]])[0]) for x in data_sets]
     checksum = '%08x%08x' % (zlib.crc32(labels), zlib.crc32(np.concatenate(images)))
@@ -538,8 +536,10 @@ def main(argv=None):
     except (ValueError, OSError, MemoryError) as error:
         tell(str(error) or 'out of memory')
         sys.exit(1)
-    except tf.errors.OpError as error:  # whose context has the words without the graph
-        tell(str(error.__context__ or error).partition('\n')[0])
+    except (tf.errors.OpError, RuntimeError, IndexError) as error:
+        if 'tfevents' not in str(error) and not isinstance(error, tf.errors.OpError):
+            raise  # it isn't TensorFlow's event writer that fails, on a full disk
+        tell(str(error.__context__ or error).partition('\n')[0])  # without the graph
         sys.exit(1)
     finally:
         FLAGS = before

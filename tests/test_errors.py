@@ -89,7 +89,7 @@ def test_data_that_the_model_does_not_fit(flags, data, tmp_path):
     assert call(*arguments, '--max_steps=1')[0] == 0
     before = files_in(tmp_path / 'log')
     result = call(*arguments, '--batch_size=2001')
-    assert_one_line(result, 1, '--batch_size is above the 2000 training examples')
+    assert_one_line(result, 1, '--batch_size is above the number of training')
     remedy = 'give another --input_data_dir, or change mnist.py'
     replace(data, input_data.TEST_LABELS, np.full(1000, 10, np.uint8))
     assert_one_line(call(*arguments), 1, 'one of the labels is 10', remedy)
@@ -175,6 +175,15 @@ def test_of_the_lines_of_tensorflow_the_first_is_told(monkeypatch):
     assert call('--fake_data') == (1, [], [SAYS + 'first'])
 
 
+def test_mistake_in_code_of_ones_own_keeps_its_traceback(monkeypatch):
+    def fail():
+        raise IndexError('list index out of range')
+
+    monkeypatch.setattr(fully_connected_feed, 'run_training', fail)
+    with pytest.raises(IndexError):
+        call('--fake_data')
+
+
 def test_stdout_that_is_closed(run, flags, tmp_path):
     shell = 'sh', '-c', '"$@" >&-', 'sh', sys.executable, PROGRAM
     assert run(*flags(tmp_path, '--max_steps=1'), command=shell) == (0, [], [])
@@ -209,11 +218,9 @@ def test_full_disk(run, flags, finished, mount, size, kept):
     with open(filler, 'wb') as f:
         f.write(bytes((6144 - size) * 1024))
     log_dir = os.path.join(directory, 'log')
-    status, _, lines = run(*flags(log_dir))
-    assert status == 1 and log_dir in lines[-1]
+    status, _, lines = run(*flags(log_dir))  # with a traceback of TensorFlow's writer
+    assert status == 1 and lines[-1].startswith(SAYS) and log_dir in lines[-1]
     assert 'is the disk full?' in lines[-1] or 'No space left' in lines[-1]
-    # TensorFlow's writer of events prints a traceback of its own.
-    assert lines[-1].startswith(SAYS) or (size == 20 and 'tfevents' in lines[-1])
     os.remove(filler)
     assert steps_saved(log_dir) == kept
     status, _, lines = call('--resume', *flags(log_dir))
@@ -223,12 +230,12 @@ def test_full_disk(run, flags, finished, mount, size, kept):
 
 
 def test_file_size_limit(start, flags, tmp_path):
-    """A line, not a traceback, whichever file but TensorFlow's events is cut off."""
-    for blocks in '60', '200':
+    """The last line tells, whichever file is cut off by it."""
+    for blocks in '1', '60', '200':
         shell = 'sh', '-c', 'ulimit -f %s; exec "$@"' % blocks, 'sh'
         command = *shell, sys.executable, PROGRAM
         stderr = start(*flags(tmp_path / blocks), command=command).communicate()[1]
-        (line,) = own_lines(stderr)
+        line = own_lines(stderr)[-1]
         assert line.startswith(SAYS) and str(tmp_path / blocks) in line
 
 
