@@ -284,10 +284,8 @@ def recorded_flags(given):
         tell(f'no {FLAGS_FILE} in {FLAGS.log_dir}; defaults, unless given: {NAMES}')
     for name in FIXED_FLAGS:
         if name in given and given[name] != record.get(name, given[name]):
-            before = f'{record[name]}, which the run in {FLAGS.log_dir} used'
-            raise ValueError(
-                f'--{name} {given[name]} contradicts {before}; leave it out'
-            )
+            used = f'{record[name]} of the run in {FLAGS.log_dir}'
+            raise ValueError(f'--{name} {given[name]} contradicts {used}; leave it out')
     record = {k: record[k] for k in RECORDED_FLAGS if k in record and k not in given}
     check_limits(record)
     return record
