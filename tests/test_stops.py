@@ -119,6 +119,15 @@ class Full(type(sys.stdout)):
 sys.stdout = Full(sys.stdout.detach())
 f.main(%r)
 """
+STACK = """
+import ctypes, sys
+sys.path.insert(0, %r)
+import fully_connected_feed
+fully_connected_feed.main(%r)
+stack = (ctypes.c_void_p * 3)()  # where, flags, size
+ctypes.CDLL(None).sigaltstack(None, stack)
+sys.exit(0 if stack[2] else 'there is none')
+"""
 BOMBARDED = """
 import signal, sys
 signal.signal(signal.SIGUSR1, lambda *args: None)
@@ -127,6 +136,18 @@ import fully_connected_feed
 fully_connected_feed.main(%r)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Python's exit sets handlers back
 """
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 10) or sys.platform != 'linux',
+    reason='faulthandler makes no stack for signals here',
+)
+def test_signals_have_a_stack_of_their_own(start, flags, tmp_path):
+    """Without it, the next test fails on processors with AVX-512."""
+    changed = flags(tmp_path, '--max_steps=1')
+    process = start(command=(sys.executable, '-c', STACK % (ROOT, changed)))
+    process.communicate()
+    assert process.returncode == 0
 
 
 def test_thousands_of_signals_during_matrix_products_corrupt_nothing(
