@@ -86,6 +86,20 @@ def test_event_file_that_cannot_be_removed_keeps_no_run_from_its_curves(
     assert [step for step, _ in curves(copied)['loss']] == [0, 100]
 
 
+def test_index_that_cannot_be_removed_ends_a_new_run(
+    copied, flags, finished, monkeypatch
+):
+    """Else --resume would take the earlier run's checkpoint for this run's."""
+
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied', path)
+
+    monkeypatch.setattr(os, 'remove', refuse)
+    status, stdout, lines = call(*flags(copied, '--seed=6'))
+    assert (status, stdout) == (1, []) and '.index' in lines[-1]
+    assert files_in(copied) == files_in(finished.log_dir)
+
+
 @pytest.mark.parametrize('name', ['run[12]', 'run*', 'run?', 'run\\1', 'two\nlines'])
 def test_directory_that_tensorflow_takes_for_a_pattern_is_refused(
     flags, finished, tmp_path, name

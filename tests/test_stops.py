@@ -97,6 +97,26 @@ def test_impatient_ctrl_c_ends_in_one_line_too(
     assert_same_run(tmp_path, finished.log_dir)
 
 
+def test_later_ctrl_c_disturbs_nothing(monkeypatch):
+    done = []
+
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    def run():
+        try:
+            interrupted()
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            done.append(True)
+
+    monkeypatch.setattr(fully_connected_feed, 'run_training', run)
+    assert call('--fake_data') == (130, [], [SAYS + 'interrupted'])
+    assert done == [True]
+
+
 @pytest.mark.parametrize('signum', [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize('line', ['Step 300:', 'Training Data Eval:'])
 def test_other_signals_end_a_run_as_any_program(
