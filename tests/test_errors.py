@@ -265,3 +265,11 @@ def test_error_without_words_is_not_an_empty_line(monkeypatch):
 def test_directory_that_nobody_can_write(flags, mount, tmp_path, flag):
     directory = os.path.join(mount('ro'), 'new')
     assert_one_line(call(*flags(tmp_path / 'log', flag, directory)), 1, directory)
+
+
+def test_help_where_the_path_of_temporary_files_has_a_percent_sign(run, tmp_path):
+    (tmp_path / '100%').mkdir()
+    env = dict(os.environ, TMPDIR=str(tmp_path / '100%'))
+    status, stdout, stderr = run('--help', env=env)
+    assert (status, stderr) == (0, [])
+    assert '100%/tensorflow/mnist/input_data' in '\n'.join(stdout)
