@@ -19,7 +19,7 @@ def run_script(path, *arguments, **options):
     )
 
 
-# One in ten is right by chance; each bound is just under what five runs reached. An
+# One in ten is right by chance; each bound is a little under what ten runs reached. An
 # autoencoder that always draws the mean digit errs by 0.065, with blank images by 0.
 @pytest.mark.parametrize(
     'name, least, most',
