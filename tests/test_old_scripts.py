@@ -19,8 +19,8 @@ def run_script(path, *arguments, **options):
     )
 
 
-# One in ten is right by chance; each bound is a little under what ten runs reached. An
-# autoencoder that always draws the mean digit errs by 0.065, with blank images by 0.
+# One in ten is right by chance; each bound is a little under what several runs reached.
+# An autoencoder that always draws the mean digit errs by 0.065, with blank images by 0.
 @pytest.mark.parametrize(
     'name, least, most',
     [
