@@ -523,9 +523,7 @@ def main(argv=None):
         run_training()
     except KeyboardInterrupt as stop:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            )  # ends a write that blocks, too
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a blocked write, too
         tell(str(stop) or 'interrupted')
         sys.exit(130)
     except PermissionError as error:

@@ -29,8 +29,6 @@ from helpers import (
 )
 from idx_files import write_idx
 
-SECONDS = 120  # until a program that should have ended long ago counts as hung
-
 
 @pytest.mark.parametrize(
     'status, flag, words',
