@@ -273,8 +273,9 @@ def read_data_sets(
 ):
     """Reads MNIST, downloading the files that are absent (the page's "Download").
 
-    The three sets draw from one generator, as they did in TensorFlow 1.x: a shuffle of
-    one moves the next shuffle of the others. With a seed, nobody else draws from it.
+    They are kept if all four are intact and fit together. The three sets draw from one
+    generator, as in TensorFlow 1.x: a shuffle of one moves the next shuffle of the
+    others. With a seed, nobody else draws from it.
 
     Args:
         train_dir: str, the folder of the four files. A file that is there, packed or
@@ -283,9 +284,9 @@ def read_data_sets(
         one_hot: bool, labels as float64 [n, 10] instead of uint8 [n].
         dtype, reshape, seed: see DataSet.
         validation_size: int, how many training examples, the first, are set aside.
-        source_url: str, the URL of a folder with four files of the same names. They are
-            kept if all are intact and fit together. By default, and for one of MNIST's
-            mirrors, files come from the MNIST_data beside this module or a mirror.
+        source_url: str, the URL of a folder with four files of the same names. By
+            default, and for one of MNIST's mirrors, files come from the MNIST_data
+            beside this module or from a mirror.
 
     Returns:
         Datasets(train, validation, test), a named tuple of DataSet: for MNIST 55,000,
@@ -391,33 +392,28 @@ def _generator_for(seed, seeded=_SHARED_GENERATOR):
         np.random.seed(seeds[0])
 
 
-def _is_mirror(folder_url):
-    """Whether a URL, be it http or https, is that of one of MNIST's mirrors."""
-    places = [url.partition('://')[2].strip('/') for url in (folder_url, *MIRRORS)]
-    return places[0] in places[1:]
+def _is_mnist(source_url):
+    """Whether MNIST is meant: by no URL, or that of a mirror, be it http or https."""
+    mirrors = [url.partition('://')[2].strip('/') for url in MIRRORS]
+    return not source_url or source_url.partition('://')[2].strip('/') in mirrors
 
 
 def _read_files(folder, source_url):
-    """Returns the arrays of the four files in the order of SHA256; downloads as needed.
+    """Returns the arrays of the four files in the order of SHA256.
 
-    MNIST's files complete nothing but MNIST. What another source serves is written when
-    all four files are intact and fit together.
+    Absent ones are fetched, and written when all four are intact and fit together.
     """
-    is_mnist = not source_url or _is_mirror(source_url)
     paths, arrays = _read_present(folder)
     absent = [name for name in SHA256 if name not in paths]
-    if absent and is_mnist:
+    if absent and _is_mnist(source_url):
         _check_is_mnist(folder, paths, arrays, absent)
-    unwritten = {}
+    fetched = {}
     for name, packed, array in _fetch(absent, folder, source_url):
         paths[name], arrays[name] = os.path.join(folder, name), array
-        if is_mnist:
-            _write_new(paths[name], packed)
-        else:
-            unwritten[paths[name]] = packed
+        fetched[paths[name]] = packed
     _check_sizes(paths, arrays)
-    for path in unwritten:
-        _write_new(path, unwritten[path])
+    for path in fetched:
+        _write_new(path, fetched[path])
     return [arrays[name] for name in SHA256]
 
 
@@ -528,7 +524,7 @@ def _fetch(names, folder, source_url):
 
     An OSError tells which files no source has intact, and why.
     """
-    is_mnist = not source_url or _is_mirror(source_url)
+    is_mnist = _is_mnist(source_url)
     absent, reasons = list(names), {}
     for source in [BUNDLED, *MIRRORS] if is_mnist else [source_url]:
         for name in list(absent):
