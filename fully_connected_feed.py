@@ -169,7 +169,8 @@ def run_training():
         with tf.Session(config=SESSION_CONFIG) as sess:
             sess.run(init)
             start_step = restore_newest(sess, saver) if FLAGS.resume else 0
-            data_sets.train.skip(FLAGS.batch_size, start_step)  # to the next batch
+            for _ in xrange(start_step):  # on to the batch that comes next
+                data_sets.train.next_batch(FLAGS.batch_size)
             prepare_log_dir(checksum)
             summary_writer = tf.summary.FileWriter(
                 FLAGS.log_dir, sess.graph, filename_suffix=EVENTS_SUFFIX % start_step
@@ -412,7 +413,7 @@ def move_signals_off_the_stack():
 
 @contextlib.contextmanager
 def one_interrupt():
-    """Lets the first Ctrl-C end what is in the block; those that follow do nothing."""
+    """Lets the first Ctrl-C end the block; more of them do nothing until it is told."""
 
     def stop(signum, frame):
         signal.signal(signum, signal.SIG_IGN)
@@ -482,8 +483,9 @@ def check_limits(flags):
     """Raises a ValueError that names the first flag, in a dict, outside its limits."""
     for name, kind, _, limits, _ in flag_table():
         if limits and name in flags:
-            value = flags[name]
-            if kind(value or 0) != value or not limits[0] <= value <= limits[1]:
+            value, (low, high) = flags[name], limits
+            fits = isinstance(value, (int, float, np.number)) and low <= value <= high
+            if not fits or kind(value) != value:
                 raise ValueError(f'--{name} {value} is not from %s to %s' % limits)
 
 
@@ -535,7 +537,8 @@ def main(argv=None):
     except (tf.errors.OpError, RuntimeError, IndexError) as error:
         if 'tfevents' not in str(error) and not isinstance(error, tf.errors.OpError):
             raise  # it isn't TensorFlow's event writer that fails, on a full disk
-        tell(str(error.__context__ or error).partition('\n')[0])  # without the graph
+        first = error.__context__ or error  # before closing the writer failed, too
+        tell(str(first).partition('\n')[0])  # without the graph
         sys.exit(1)
     finally:
         FLAGS = before

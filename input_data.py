@@ -32,7 +32,7 @@ TRAIN_LABELS = 'train-labels-idx1-ubyte.gz'
 TEST_IMAGES = 't10k-images-idx3-ubyte.gz'
 TEST_LABELS = 't10k-labels-idx1-ubyte.gz'
 
-# MNIST lies beside this file, in a clone and installed. A pasted cell has no __file__.
+# Beside this file, or the package that it is in. A pasted cell has no __file__.
 _FILE = pathlib.Path(globals().get('__file__', 'input_data.py')).absolute()
 BUNDLED = str(_FILE.parents[__name__.count('.')] / 'MNIST_data')
 MIRRORS = (
@@ -77,10 +77,10 @@ if hasattr(os, 'register_at_fork'):  # not on Windows
 class DataSet(object):
     """Examples that are handed out in batches, reshuffled for each epoch.
 
-    A set of float32 keeps its pixels as they came, one byte each, and a shuffle moves
-    indices only, until somebody asks for `images` or assigns `_images`. From then on it
-    is what it was in TensorFlow 1.x, and a set of uint8 from the start: two arrays that
-    are put into a new order. What a script changes in them comes back in its batches.
+    In TensorFlow 1.x, a set was two arrays that each shuffle put into a new order, and
+    what a script changed in them came back in its batches. So it is here, but images of
+    bytes that are to become float32 stay bytes, and a shuffle moves indices only, until
+    somebody asks for `images` or assigns `_images`.
     """
 
     one_hot = _fake_data = False  # for subclasses with a constructor of their own
@@ -133,11 +133,11 @@ class DataSet(object):
                 images = images.reshape(shape[0], shape[1] * shape[2])
         self._labels = labels
         if fake_data or dtype == np.uint8:
-            self._images = images
+            self._array = images
         elif images.dtype == np.uint8:
             self._pixels, self._order = np.array(images, copy=copy), np.arange(shape[0])
         else:
-            self._images = _scaled(images.astype(np.float32))
+            self._array = _scaled(images.astype(np.float32))
         self.one_hot, self._fake_data = one_hot, fake_data
         self._generator = _generator_for(seed)
         self._index_in_epoch = self._epochs_completed = 0
@@ -199,25 +199,6 @@ class DataSet(object):
                 self._shuffle()
             self._index_in_epoch = stop - end
             return tuple(map(np.concatenate, zip(rest, self._examples(0, stop - end))))
-
-    def skip(self, batch_size, batches):
-        """Advances like so many calls of next_batch(batch_size), to resume a run.
-
-        A ValueError says if batch_size is not from 1 to num_examples.
-        """
-        count = self._num_examples
-        if not 1 <= batch_size <= count:
-            raise ValueError(f'batch_size {batch_size} is not from 1 to {count}')
-        if self._fake_data or batches == 0:
-            return
-        with _LOCK:
-            if self._index_in_epoch == 0 and self._epochs_completed == 0:
-                self._shuffle()
-            last = self._index_in_epoch + batch_size * batches - 1
-            for _ in range(last // count):
-                self._epochs_completed += 1
-                self._shuffle()
-            self._index_in_epoch = last % count + 1
 
     def in_order(self, batch_size):
         """Yields each example once, in batches of which the last may be smaller.
@@ -403,22 +384,6 @@ def _read_files(folder, source_url):
 
     Absent ones are fetched, and written when all four are intact and fit together.
     """
-    paths, arrays = _read_present(folder)
-    absent = [name for name in SHA256 if name not in paths]
-    if absent and _is_mnist(source_url):
-        _check_is_mnist(folder, paths, arrays, absent)
-    fetched = {}
-    for name, packed, array in _fetch(absent, folder, source_url):
-        paths[name], arrays[name] = os.path.join(folder, name), array
-        fetched[paths[name]] = packed
-    _check_sizes(paths, arrays)
-    for path in fetched:
-        _write_new(path, fetched[path])
-    return [arrays[name] for name in SHA256]
-
-
-def _read_present(folder):
-    """Returns the paths and the arrays of the files that are in a folder: two dicts."""
     paths, arrays = {}, {}
     try:
         for name in SHA256:
@@ -428,7 +393,16 @@ def _read_present(folder):
                     paths[name], arrays[name] = path, _read_idx(f, MAGIC[name], path)
     except OSError as error:
         raise type(error)(f'cannot read {error.filename}: {error.strerror}') from error
-    return paths, arrays
+    absent = [name for name in SHA256 if name not in paths]
+    if absent and _is_mnist(source_url):
+        _check_is_mnist(folder, paths, arrays, absent)
+    fetched = list(_fetch(absent, folder, source_url))
+    for name, _, array in fetched:
+        paths[name], arrays[name] = os.path.join(folder, name), array
+    _check_sizes(paths, arrays)
+    for name, packed, _ in fetched:
+        _write_new(paths[name], packed)
+    return [arrays[name] for name in SHA256]
 
 
 def _names(name):
@@ -504,10 +478,8 @@ def _read_idx(f, magic, path=None):
         return np.frombuffer(data, np.uint8).reshape(shape + [1] * (dimensions == 3))
     except (EOFError, struct.error):
         problem = 'it is cut off'
-    except (ValueError, zlib.error) as error:
-        problem = error
-    except OSError as error:
-        if error.errno is not None:  # the system's, not gzip's
+    except (OSError, ValueError, zlib.error) as error:
+        if getattr(error, 'errno', None) is not None:  # the system's, not gzip's
             error.filename = path
             raise
         problem = error

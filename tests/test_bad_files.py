@@ -317,11 +317,8 @@ def test_validation_size(folder):
 
 
 @pytest.mark.parametrize('fake_data', [False, True])
-def test_batch_size_that_cannot_be_skipped_or_taken_in_order(folder, fake_data):
+def test_batch_size_that_cannot_be_taken_in_order(folder, fake_data):
     data_set = read(folder, fake_data=fake_data).train
-    for batch_size in 0, -1, data_set.num_examples + 1:
-        with raises(ValueError, 'batch_size %d ' % batch_size):
-            data_set.skip(batch_size, 1)
     for batch_size in 0, -1:
         with raises(ValueError, 'batch_size %d ' % batch_size):
             next(data_set.in_order(batch_size))

@@ -143,7 +143,9 @@ ALL_FLAGS += '--eval_steps --input_data_dir --seed --fake_data'.split()
     [
         ('"max_steps": 950', '"max_steps": 0', '--max_steps 0 is not from'),
         ('"max_steps": 950', '"max_steps": 9.5', '--max_steps 9.5 is not from'),
+        ('"max_steps": 950', '"max_steps": Infinity', '--max_steps inf is not from'),
         ('"eval_steps": 100', '"eval_steps": "100"', '--eval_steps 100 is not from'),
+        ('"eval_steps": 100', '"eval_steps": [100]', '--eval_steps [100] is not from'),
         ('"learning_rate": 0.01', '"learning_rate": null', '--learning_rate None'),
     ],
 )
