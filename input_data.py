@@ -133,11 +133,11 @@ class DataSet(object):
                 images = images.reshape(shape[0], shape[1] * shape[2])
         self._labels = labels
         if fake_data or dtype == np.uint8:
-            self._array = images
+            self._images = images
         elif images.dtype == np.uint8:
             self._pixels, self._order = np.array(images, copy=copy), np.arange(shape[0])
         else:
-            self._array = _scaled(images.astype(np.float32))
+            self._images = _scaled(images.astype(np.float32))
         self.one_hot, self._fake_data = one_hot, fake_data
         self._generator = _generator_for(seed)
         self._index_in_epoch = self._epochs_completed = 0
