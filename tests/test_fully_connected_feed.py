@@ -37,15 +37,25 @@ def precisions(lines):
     return [float(line.split()[-1]) for line in lines if 'Precision' in line]
 
 
-def test_feed_dict_holds_the_next_batch(monkeypatch, digits_dir):
-    flags = argparse.Namespace(batch_size=7, fake_data=False)
-    monkeypatch.setattr(fully_connected_feed, 'FLAGS', flags)
-    train, same = [input_data.read_data_sets(digits_dir, seed=1).train for _ in 'ab']
-    for _ in range(2):
-        feed_dict = fully_connected_feed.fill_feed_dict(train, 'images', 'labels')
-        images, labels = same.next_batch(7)
-        np.testing.assert_array_equal(feed_dict['images'], images)
-        np.testing.assert_array_equal(feed_dict['labels'], labels)
+def test_runs_are_fed_the_batches_of_the_loader(
+    flags, digits_dir, tmp_path, monkeypatch
+):
+    """From the first on; a resumed run goes on with the next."""
+    fed, fill_feed_dict = [], fully_connected_feed.fill_feed_dict
+
+    def spy(*args):
+        fed.append(fill_feed_dict(*args))
+        return fed[-1]
+
+    monkeypatch.setattr(fully_connected_feed, 'fill_feed_dict', spy)
+    for steps in 3, 5:
+        assert call('--resume', *flags(tmp_path, '--max_steps=%d' % steps))[0] == 0
+    train = input_data.read_data_sets(digits_dir, seed=5).train
+    assert len(fed) == 5
+    for feed_dict in fed:
+        assert [len(placeholder.shape) for placeholder in feed_dict] == [2, 1]
+        for found, expected in zip(feed_dict.values(), train.next_batch(70)):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize('batch_size', [1, 7, 1000])
