@@ -350,8 +350,8 @@ def maybe_download(filename, work_directory, source_url=None):
     path = os.path.join(work_directory, filename)
     if not os.path.lexists(path):
         folder_url, _, name = (source_url or filename).rpartition('/')
-        for _, packed, _ in _fetch([name], work_directory, folder_url):
-            _write_new(path, packed)
+        ((_, packed, _),) = _fetch([name], work_directory, folder_url)
+        _write_new(path, packed)
     return path
 
 
@@ -396,7 +396,7 @@ def _read_files(folder, source_url):
     absent = [name for name in SHA256 if name not in paths]
     if absent and _is_mnist(source_url):
         _check_is_mnist(folder, paths, arrays, absent)
-    fetched = list(_fetch(absent, folder, source_url))
+    fetched = _fetch(absent, folder, source_url)
     for name, _, array in fetched:
         paths[name], arrays[name] = os.path.join(folder, name), array
     _check_sizes(paths, arrays)
@@ -492,12 +492,12 @@ def _sha256(array):
 
 
 def _fetch(names, folder, source_url):
-    """Yields name, packed data and array of each file, from the first intact copy.
+    """Returns name, packed data and array of each file, from the first intact copy.
 
     An OSError tells which files no source has intact, and why.
     """
     is_mnist = _is_mnist(source_url)
-    absent, reasons = list(names), {}
+    absent, fetched, reasons = list(names), [], {}
     for source in [BUNDLED, *MIRRORS] if is_mnist else [source_url]:
         for name in list(absent):
             if source == BUNDLED and not os.path.exists(os.path.join(source, name)):
@@ -516,11 +516,12 @@ def _fetch(names, folder, source_url):
                     continue  # with the next file
                 break  # with this server
             absent.remove(name)
-            yield name, packed, array
+            fetched.append((name, packed, array))
     if absent:
         tried = ', '.join(f'{source} ({reasons[source]})' for source in reasons)
         remedy = f'put the files into {folder} by hand'
         raise OSError(f'cannot download {", ".join(absent)}; {remedy}. Tried: {tried}')
+    return fetched
 
 
 def _read_packed(source, name):

@@ -242,12 +242,14 @@ def test_fake_data_is_images_of_ones_with_label_0(one_hot, label):
 
 @pytest.mark.parametrize('size', [1, 2, 7, 22, 23, 24, 30])
 def test_in_order_yields_each_example_once_and_advances_nothing(size):
-    one, other = [pair(np.random.RandomState(3), None)[0] for _ in 'ab']
-    for data_set in one, other:
-        data_set.next_batch(30)
-    first, *rest = one.in_order(size)
-    assert {len(images) for images, _ in [first, *rest][:-1]} <= {size}
-    assert_same_batches(one, other, [size] * 3)
+    for batches in 0, 1, 5, 12, 97:
+        one, other = [pair(np.random.RandomState(3), None)[0] for _ in 'ab']
+        for _ in range(batches):
+            one.next_batch(size), other.next_batch(size)
+        in_order = one.in_order(size)
+        first, *rest = next(in_order), *in_order
+        assert {len(images) for images, _ in [first, *rest][:-1]} <= {size}
+        assert_same_batches(one, other, [size] * 60)
     order = one.in_order(size)
     parts = [next(order)]
     images, labels = one.images, one.labels
